@@ -1,0 +1,136 @@
+// Package config owns the settings: their names, kinds and defaults, where
+// each may come from, and which source wins (flag, environment, project file,
+// user file, default).
+package config
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Kind says how a setting's text is read.
+type Kind string
+
+// The kinds of settings.
+const (
+	Text     Kind = "text"
+	Bool     Kind = "bool"
+	Integer  Kind = "integer"
+	Duration Kind = "duration"
+	Size     Kind = "size"
+	List     Kind = "list"
+	Choice   Kind = "choice"
+)
+
+// Setting is one row of the table.
+type Setting struct {
+	Name    string
+	Kind    Kind
+	Default string
+	Doc     string
+	// Choices are the values of a Choice.
+	Choices []string
+	// Planned marks a name that is reserved and has no effect yet: it is
+	// accepted, and whoever sets it is told so.
+	Planned bool
+}
+
+// Table returns every setting, in the order of the documentation.
+func Table() []Setting {
+	return []Setting{
+		{Name: "model", Kind: Text, Default: "sonnet", Doc: "model of agents that name none: a line, an id or an alias"},
+		{Name: "max_tokens", Kind: Integer, Default: "4096", Doc: "most output tokens of an answer"},
+		{Name: "timeout", Kind: Duration, Default: "30m", Doc: "deadline of a run, waits included"},
+		{Name: "timeouts.connect", Kind: Duration, Default: "10s", Doc: "bound for connecting, and for the TLS handshake"},
+		{Name: "timeouts.first_token", Kind: Duration, Default: "5m", Doc: "bound from the request to the first event"},
+		{Name: "timeouts.idle", Kind: Duration, Default: "2m", Doc: "bound between two events of a stream"},
+		{Name: "timeouts.attempt", Kind: Duration, Default: "30m", Doc: "bound of one attempt"},
+		{Name: "retries", Kind: Integer, Default: "4", Doc: "attempts of a call, the first included"},
+		{Name: "tracking", Kind: Bool, Default: "true", Doc: "keep runs and their costs in the ledger"},
+		{Name: "api.base_url", Kind: Text, Default: "https://api.anthropic.com", Doc: "address of the Messages API; ANTHROPIC_BASE_URL sets it too"},
+		{Name: "api.auth", Kind: Choice, Default: "x-api-key", Choices: []string{"x-api-key", "bearer"}, Doc: "how the key is sent"},
+		{Name: "api.version", Kind: Text, Default: "2023-06-01", Doc: "anthropic-version"},
+		{Name: "log.level", Kind: Choice, Default: "warn", Choices: []string{"debug", "info", "warn", "error"}, Doc: "what is logged to stderr"},
+
+		{Name: "concurrency", Kind: Text, Default: "auto", Doc: "most calls at once", Planned: true},
+		{Name: "cache.enabled", Kind: Bool, Default: "true", Doc: "answer repeated requests from the response cache", Planned: true},
+		{Name: "cache.max_size", Kind: Size, Default: "100MB", Doc: "size of the response cache", Planned: true},
+		{Name: "cache.ttl", Kind: Duration, Default: "24h", Doc: "age at which a cached answer is stale", Planned: true},
+		{Name: "cache.verify", Kind: Choice, Default: "sampling", Choices: []string{"always", "sampling", "never"}, Doc: "how often an entry is verified", Planned: true},
+		{Name: "cache.scope", Kind: Choice, Default: "user", Choices: []string{"user", "project"}, Doc: "who shares cached answers", Planned: true},
+		{Name: "cache.exclude_agents", Kind: List, Doc: "agents that are never cached", Planned: true},
+		{Name: "memory", Kind: Choice, Default: "agent", Choices: []string{"agent", "on", "off"}, Doc: "whether past work joins a prompt", Planned: true},
+		{Name: "memory.retention", Kind: Duration, Default: "90d", Doc: "age at which past work is forgotten", Planned: true},
+		{Name: "memory.max_tokens", Kind: Integer, Default: "800", Doc: "most tokens of past work in a prompt", Planned: true},
+		{Name: "router.prefer_cheaper", Kind: Bool, Default: "false", Doc: "let the router choose a cheaper model", Planned: true},
+		{Name: "router.min_model", Kind: Text, Doc: "the cheapest line the router may choose", Planned: true},
+		{Name: "cost_threshold", Kind: Text, Doc: "dollars at which a run is stopped", Planned: true},
+		{Name: "embed.idle", Kind: Duration, Default: "5m", Doc: "idle time after which the encoder is unloaded", Planned: true},
+		{Name: "database", Kind: Text, Doc: "PostgreSQL address of shared stores", Planned: true},
+	}
+}
+
+// check reports what is wrong with a value, as the end of a sentence.
+func (s Setting) check(v string) error {
+	switch s.Kind {
+	case Bool:
+		if _, err := strconv.ParseBool(v); err != nil {
+			return fmt.Errorf("must be true or false")
+		}
+	case Integer:
+		if n, err := strconv.Atoi(v); err != nil || n < 1 {
+			return fmt.Errorf("must be a whole number from 1")
+		}
+	case Duration:
+		if _, err := ParseDuration(v); err != nil {
+			return err
+		}
+	case Size:
+		if _, err := parseSize(v); err != nil {
+			return err
+		}
+	case Choice:
+		if !slices.Contains(s.Choices, v) {
+			return fmt.Errorf("must be one of %s", strings.Join(s.Choices, ", "))
+		}
+	}
+	return nil
+}
+
+// ParseDuration reads a duration such as 90s, 30m, 24h or 90d. Zero and
+// negative durations are refused.
+func ParseDuration(v string) (time.Duration, error) {
+	d, err := time.ParseDuration(v)
+	if days, ok := strings.CutSuffix(v, "d"); ok {
+		var n int
+		if n, err = strconv.Atoi(days); err == nil && n < 36500 {
+			d = time.Duration(n) * 24 * time.Hour
+		}
+	}
+	if err != nil || d <= 0 {
+		return 0, fmt.Errorf("must be a duration such as 90s, 30m, 24h or 7d")
+	}
+	return d, nil
+}
+
+// parseSize reads a size such as 500KB or 100MB (powers of 1,000).
+func parseSize(v string) (int64, error) {
+	units := []struct {
+		suffix string
+		factor int64
+	}{{"KB", 1e3}, {"MB", 1e6}, {"GB", 1e9}, {"B", 1}, {"", 1}}
+	for _, u := range units {
+		digits, ok := strings.CutSuffix(strings.ToUpper(v), u.suffix)
+		if !ok {
+			continue
+		}
+		if n, err := strconv.ParseInt(strings.TrimSpace(digits), 10, 64); err == nil && n >= 0 && n <= 1<<50/u.factor {
+			return n * u.factor, nil
+		}
+		break
+	}
+	return 0, fmt.Errorf("must be a size such as 500KB or 100MB")
+}
