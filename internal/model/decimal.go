@@ -84,29 +84,24 @@ func scaleDigits(digits string, shift int) (int64, error) {
 	return value, nil
 }
 
-// appendDecimal appends value / 10^places in decimal, with no more decimal
+// formatDecimal returns value / 10^places in decimal, with no more decimal
 // places than it needs but at least minPlaces.
-func appendDecimal(dst []byte, value int64, places, minPlaces int) []byte {
-	magnitude := uint64(value)
+func formatDecimal(value int64, places, minPlaces int) string {
+	sign, magnitude := "", uint64(value)
 	if value < 0 {
-		dst, magnitude = append(dst, '-'), -magnitude
+		sign, magnitude = "-", -magnitude
 	}
-	var buf [32]byte
-	digits := strconv.AppendUint(buf[:0], magnitude, 10)
-	for len(digits) <= places {
-		digits = append(digits, 0)
-		copy(digits[1:], digits)
-		digits[0] = '0'
+	digits := strconv.FormatUint(magnitude, 10)
+	if missing := places + 1 - len(digits); missing > 0 {
+		digits = strings.Repeat("0", missing) + digits
 	}
 	point := len(digits) - places
 	end := len(digits)
 	for end > point+minPlaces && digits[end-1] == '0' {
 		end--
 	}
-	dst = append(dst, digits[:point]...)
-	if end > point {
-		dst = append(dst, '.')
-		dst = append(dst, digits[point:end]...)
+	if end == point {
+		return sign + digits[:point]
 	}
-	return dst
+	return sign + digits[:point] + "." + digits[point:end]
 }

@@ -178,8 +178,7 @@ func asCards(bands json.RawMessage) json.RawMessage {
 func parseCards(value json.RawMessage) ([]Card, error) {
 	var cards []Card
 	if err := json.Unmarshal(value, &cards); err != nil {
-		var mismatch *json.UnmarshalTypeError
-		if errors.As(err, &mismatch) {
+		if mismatch, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 			return nil, fmt.Errorf("%q cannot be a JSON %s", mismatch.Field, mismatch.Value)
 		}
 		return nil, err

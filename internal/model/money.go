@@ -20,13 +20,13 @@ const moneyPlaces = 9
 // String returns the amount in dollars, exact, with as many decimal places as
 // it needs and at least two: "0.00", "0.0012345", "1.50".
 func (m Money) String() string {
-	return string(appendDecimal(nil, int64(m), moneyPlaces, 2))
+	return formatDecimal(int64(m), moneyPlaces, 2)
 }
 
 // MarshalJSON returns the amount in dollars as an exact JSON number without
 // trailing zeros, such as 0.000123456.
 func (m Money) MarshalJSON() ([]byte, error) {
-	return appendDecimal(nil, int64(m), moneyPlaces, 0), nil
+	return []byte(formatDecimal(int64(m), moneyPlaces, 0)), nil
 }
 
 // UnmarshalJSON reads an amount in dollars from a JSON number, exactly. It

@@ -32,7 +32,7 @@ func (r Rate) String() string {
 	if !r.Known() {
 		return "unknown"
 	}
-	return string(appendDecimal(nil, int64(r), ratePlaces, 2))
+	return formatDecimal(int64(r), ratePlaces, 2)
 }
 
 // MarshalJSON returns the rate in dollars per million tokens as an exact JSON
@@ -41,7 +41,7 @@ func (r Rate) MarshalJSON() ([]byte, error) {
 	if !r.Known() {
 		return []byte("null"), nil
 	}
-	return appendDecimal(nil, int64(r), ratePlaces, 0), nil
+	return []byte(formatDecimal(int64(r), ratePlaces, 0)), nil
 }
 
 // UnmarshalJSON reads dollars per million tokens from a JSON number, exactly;
@@ -93,7 +93,7 @@ func (f Factor) String() string {
 	if !f.Offered() {
 		return ""
 	}
-	return string(appendDecimal(nil, int64(f), factorPlaces, 0))
+	return formatDecimal(int64(f), factorPlaces, 0)
 }
 
 // MarshalJSON returns the factor as a string of decimal text, or null where

@@ -1,7 +1,5 @@
 package tokens
 
-import "math"
-
 // The tokenizer families, as the Tokenizer of a model in the catalogue names
 // them.
 const (
@@ -12,9 +10,9 @@ const (
 // perToken is the unit of all costs here: hundredths of a token.
 const perToken = 100
 
-// Percentages that a sum of costs is taken at.
+// What a sum of costs is multiplied by, in thousandths.
 const (
-	marginClaude3  = 107
+	marginClaude3  = 1050
 	marginClaude47 = marginClaude3 * 130 / 100
 )
 
@@ -37,10 +35,8 @@ func Floor(_, text string) int {
 	return int(least.cost(text) / perToken)
 }
 
-// roundUp returns the tokens of so many hundredths at a percentage.
-func roundUp(hundredths, percent int64) int {
-	if hundredths > math.MaxInt64/percent-perToken*100 {
-		return math.MaxInt
-	}
-	return int((hundredths*percent + perToken*100 - 1) / (perToken * 100))
+// roundUp returns the tokens of so many hundredths at so many thousandths.
+func roundUp(hundredths, thousandths int64) int {
+	const whole = perToken * 1000
+	return int((hundredths*thousandths + whole - 1) / whole)
 }

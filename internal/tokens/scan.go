@@ -18,7 +18,9 @@ const (
 	capital
 )
 
-// classOf returns the class of a byte.
+// classOf is the class of every byte.
+//
+//nolint:gochecknoglobals // a table that is never written to
 var classOf = [256]class{
 	'\t': white, '\n': white, '\v': white, '\f': white, '\r': white, ' ': white,
 	'!': mark, '"': mark, '$': mark, '%': mark, '&': mark, '\'': mark, '(': mark, ')': mark, ',': mark,
@@ -38,18 +40,17 @@ var classOf = [256]class{
 // text once, piece by piece.
 func (w *weights) cost(text string) int64 {
 	var total int64
-	before := mark // class of what stands before the piece; white only for a space
-	foreign := 0   // of how many words more it is likely that they are not English
+	// The class of what stands before a piece: white only where that is a
+	// space, other only where it is a letter with an accent.
+	before := mark
+	var foreign foreignness
 	for i := 0; i < len(text); {
 		start, c := i, classOf[text[i]]
 		var cost int
 		switch c {
 		case small, capital:
-			i, cost = w.word(text, i, before)
-			if foreign > 0 {
-				foreign--
-				cost += max(i-start-shortWord, 0) * int(w.foreign)
-			}
+			i, cost = w.letters(text, i, before)
+			cost += foreign.word(i - start)
 		case white:
 			i = endOf(text, i, white)
 			cost = w.white(text[start:i], i == len(text))
@@ -62,15 +63,48 @@ func (w *weights) cost(text string) int64 {
 		case mark, ruler:
 			i, cost = w.punctuation(text, i)
 		default:
-			i, cost = w.rune(text, i)
-			if c = other; cost == int(w.script[latin]) {
-				foreign = foreignWords
+			r, size := utf8.DecodeRuneInString(text[i:])
+			i += size
+			s := scriptOf(r, size)
+			cost = int(w.script[s])
+			if !foreign.near(w, s) {
+				c = mark
 			}
 		}
 		total += int64(cost)
 		before = c
 	}
 	return total
+}
+
+// foreignness remembers that words are probably not English, because letters
+// with accents were near: such words cost more, with accents or without.
+type foreignness struct {
+	words     int    // how many words more that holds for
+	perLetter uint16 // what each letter after shortWord costs more
+}
+
+// near notes a character beyond ASCII and reports whether it is a letter with
+// an accent.
+func (f *foreignness) near(w *weights, s script) bool {
+	switch s {
+	case latin:
+		*f = foreignness{foreignWords, max(w.accented, f.perLetter)}
+	case latinExtended:
+		*f = foreignness{foreignWords, w.extended}
+	default:
+		return false
+	}
+	return true
+}
+
+// word returns what a word of n letters costs more.
+func (f *foreignness) word(n int) int {
+	if f.words == 0 {
+		return 0
+	}
+	f.words--
+	return max(min(n, partTable)-shortWord, 0) * int(f.perLetter)
 }
 
 // endOf returns the end of the run of one class that begins at i.
@@ -90,16 +124,19 @@ func lookup(table []uint16, further uint16, n int) int {
 	return int(table[last]) + (n-last)*int(further)
 }
 
-// word returns the end and the cost of the ASCII letters at i. They are parted
-// where a small letter is followed by a capital, and before the last of
-// several capitals that a small letter follows: the|Cat, HTTP|Server.
-func (w *weights) word(text string, i int, before class) (end, cost int) {
+// letters returns the end and the cost of the ASCII letters at i, a word. It
+// is parted where a small letter is followed by a capital, and before the last
+// of several capitals that a small letter follows: the|Cat, HTTP|Server.
+func (w *weights) letters(text string, i int, before class) (end, cost int) {
 	table := &w.bare
+	cost = int(w.word)
 	switch before {
 	case white:
 		table = &w.spaced
 	case other:
-		cost = -int(w.joined)
+		cost -= int(w.joined)
+	case digit:
+		cost += int(w.garbled)
 	}
 	for parts := 1; i < len(text); parts++ {
 		start := i
@@ -129,7 +166,7 @@ func (w *weights) word(text string, i int, before class) (end, cost int) {
 func (w *weights) white(run string, last bool) int {
 	n := len(run)
 	var long int
-	if n > longBreak {
+	if n > longIndent || n > longBreak && run[longBreak] != ' ' {
 		long = w.longer(run)
 	}
 	switch {
@@ -167,25 +204,15 @@ func (w *weights) punctuation(text string, i int) (end, cost int) {
 	return i, lookup(w.marks[:], w.mark, marks) + repeated*int(w.ruler)
 }
 
-// rune returns the end and the cost of the character at i, which is beyond
-// ASCII or a control character.
-func (w *weights) rune(text string, i int) (end, cost int) {
-	r, size := utf8.DecodeRuneInString(text[i:])
-	switch {
-	case r < utf8.RuneSelf:
-		return i + size, int(w.control)
-	case r == utf8.RuneError && size == 1:
-		return i + size, int(w.invalid)
-	}
-	return i + size, int(w.script[scriptOf(r)])
-}
-
-// script is a group of characters beyond ASCII that cost alike.
+// script is a group of characters, not of printable ASCII, that cost alike.
 type script uint8
 
 const (
-	symbol script = iota
+	control script = iota
+	invalid        // a byte that is not UTF-8
+	symbol
 	latin
+	latinExtended
 	greek
 	cyrillic
 	semitic
@@ -198,13 +225,19 @@ const (
 	scripts // how many there are
 )
 
-// scriptOf returns the group of a character beyond ASCII, by its block.
-func scriptOf(r rune) script {
+// scriptOf returns the group of a character of so many bytes, by its block.
+func scriptOf(r rune, size int) script {
 	switch {
+	case r < utf8.RuneSelf:
+		return control
+	case r == utf8.RuneError && size == 1:
+		return invalid
 	case r < 0xC0:
 		return symbol
-	case r < 0x370 || r >= 0x1E00 && r < 0x1F00:
+	case r < 0x100:
 		return latin
+	case r < 0x370 || r >= 0x1E00 && r < 0x1F00:
+		return latinExtended
 	case r < 0x400:
 		return greek
 	case r < 0x530:
@@ -213,7 +246,7 @@ func scriptOf(r rune) script {
 		return semitic
 	case r >= 0x900 && r < 0x1000:
 		return indic
-	case r >= 0x2000 && r < 0x2E00 || r >= 0x3000 && r < 0x3040 || r >= 0xFE00 && r < 0xFE10 || r >= 0xFF00 && r < 0x10000:
+	case r >= 0x2000 && r < 0x2C00 || r >= 0x3000 && r < 0x3040 || r >= 0xFE00 && r < 0xFE10 || r >= 0xFF00 && r < 0x10000:
 		return symbol
 	case r >= 0x3040 && r < 0x3100:
 		return kana
