@@ -164,10 +164,11 @@ func (c *Client) Call(ctx context.Context, req *llm.Request, emit func(llm.Event
 	ctx, dog := watch(ctx, c.timeouts)
 	defer dog.stop()
 	began := time.Now()
-	hr, err := c.request(ctx, http.MethodPost, "/v1/messages", streamBody(req.Body()), req.Betas)
+	hr, err := c.request(ctx, http.MethodPost, "/v1/messages", nil, req.Betas)
 	if err != nil {
 		return nil, err
 	}
+	setStreamBody(hr, req.Body())
 	hr.Header["Accept"] = []string{"text/event-stream"}
 	res, err := c.transport.RoundTrip(hr)
 	if err != nil {
@@ -265,11 +266,16 @@ func (c *Client) request(ctx context.Context, method, path string, body []byte, 
 	return hr, nil
 }
 
-// streamBody is body with "stream":true as its first field; Batches and token
-// counts refuse the field, so it is not part of the rendered request.
-func streamBody(body []byte) []byte {
+// setStreamBody sends body with "stream":true as its first field, without a
+// copy; Batches and token counts refuse the field, so it is not part of the
+// rendered request.
+func setStreamBody(hr *http.Request, body []byte) {
 	const field = `{"stream":true,`
-	return append(append(make([]byte, 0, len(field)+len(body)), field...), body[1:]...)
+	hr.ContentLength = int64(len(field) + len(body) - 1)
+	hr.GetBody = func() (io.ReadCloser, error) {
+		return io.NopCloser(io.MultiReader(strings.NewReader(field), bytes.NewReader(body[1:]))), nil
+	}
+	hr.Body, _ = hr.GetBody()
 }
 
 func requestID(h http.Header) string { return clean(h.Get("Request-Id"), 100) }

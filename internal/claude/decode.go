@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"strconv"
@@ -20,7 +21,10 @@ type accumulator struct {
 	emit   func(llm.Event)
 	client *Client
 	blocks []block
-	usage  wireUsage
+	// written is all prompt-cache writes; split says that the API told them
+	// apart by time to live.
+	written int64
+	split   bool
 }
 
 // block is a content block that grows by deltas.
@@ -33,28 +37,38 @@ type block struct {
 	foreign []json.RawMessage
 }
 
+// wireEvent is an event with the fields that matter, as they came.
 type wireEvent struct {
-	Type         string          `json:"type"`
-	Index        int             `json:"index"`
-	Message      json.RawMessage `json:"message"`
-	ContentBlock json.RawMessage `json:"content_block"`
-	Delta        json.RawMessage `json:"delta"`
-	Usage        json.RawMessage `json:"usage"`
-	Error        *wireError      `json:"error"`
+	kind                                            string
+	index, message, contentBlock, delta, usage, err []byte
 }
 
-type wireUsage struct {
-	InputTokens   int64 `json:"input_tokens"`
-	OutputTokens  int64 `json:"output_tokens"`
-	CacheCreation int64 `json:"cache_creation_input_tokens"`
-	CacheRead     int64 `json:"cache_read_input_tokens"`
-	Split         *struct {
-		FiveMinutes int64 `json:"ephemeral_5m_input_tokens"`
-		OneHour     int64 `json:"ephemeral_1h_input_tokens"`
-	} `json:"cache_creation"`
-	ServiceTier string `json:"service_tier"`
-	Geo         string `json:"inference_geo"`
-	Speed       string `json:"speed"`
+func parseEvent(name, data []byte) (ev wireEvent, err error) {
+	if !json.Valid(data) {
+		return ev, errNotObject
+	}
+	err = eachField(data, func(field string, value []byte) {
+		switch field {
+		case "type":
+			ev.kind = text(value)
+		case "index":
+			ev.index = value
+		case "message":
+			ev.message = value
+		case "content_block":
+			ev.contentBlock = value
+		case "delta":
+			ev.delta = value
+		case "usage":
+			ev.usage = value
+		case "error":
+			ev.err = value
+		}
+	})
+	if ev.kind == "" {
+		ev.kind = string(name)
+	}
+	return ev, err
 }
 
 // maxBlocks bounds the content blocks of one answer.
@@ -67,39 +81,43 @@ func (a *accumulator) add(name, data []byte) (done bool, err error) {
 		a.emit(llm.Event{Kind: llm.EventText, Text: text, Name: "content_block_delta", Data: data})
 		return false, nil
 	}
-	var ev wireEvent
-	if err := json.Unmarshal(data, &ev); err != nil {
-		return false, a.malformed("an event that is not JSON", err)
+	ev, err := parseEvent(name, data)
+	if err != nil {
+		return false, a.malformed("an event that is no JSON object", err)
 	}
-	if ev.Type == "" {
-		ev.Type = string(name)
-	}
-	out := llm.Event{Name: ev.Type, Data: data}
-	switch ev.Type {
+	out := llm.Event{Name: ev.kind, Data: data}
+	switch ev.kind {
 	case "message_start":
 		out.Kind = llm.EventStart
-		err = a.start(ev.Message)
+		err = a.start(ev.message)
 	case "content_block_start":
-		err = a.open(ev.Index, ev.ContentBlock)
+		err = a.open(ev.index, ev.contentBlock)
 	case "content_block_delta":
-		out.Kind, out.Text, err = a.delta(ev.Index, ev.Delta)
+		out.Kind, out.Text, err = a.delta(ev.index, ev.delta)
 	case "message_delta":
-		err = a.messageDelta(ev)
+		if err = a.stop(ev.delta, true); err == nil {
+			err = a.count(ev.usage)
+		}
 	case "message_stop":
 		done = true
 	case "error":
-		w := wireError{Type: llm.CodeAPI}
-		if ev.Error != nil {
-			w = *ev.Error
-		}
-		e := a.client.classify(w, http.StatusOK)
-		e.RequestID = a.resp.RequestID
-		err = e
+		err = a.streamError(ev.err)
 	}
 	if err == nil {
 		a.emit(out)
 	}
 	return done, err
+}
+
+// streamError is the error event of a stream that began well.
+func (a *accumulator) streamError(raw []byte) error {
+	w := wireError{Type: llm.CodeAPI}
+	if !isNull(raw) {
+		_ = json.Unmarshal(raw, &w) // what cannot be read keeps the general type
+	}
+	e := a.client.classify(w, http.StatusOK)
+	e.RequestID = a.resp.RequestID
+	return e
 }
 
 func (a *accumulator) malformed(what string, err error) error {
@@ -111,123 +129,177 @@ func (a *accumulator) malformed(what string, err error) error {
 
 // start reads the message as it stands when its stream begins, or the whole
 // message of an answer without a stream.
-func (a *accumulator) start(raw json.RawMessage) error {
-	var m struct {
-		ID    string          `json:"id"`
-		Model string          `json:"model"`
-		Usage json.RawMessage `json:"usage"`
+func (a *accumulator) start(raw []byte) error {
+	var usage []byte
+	err := eachField(raw, func(field string, value []byte) {
+		switch field {
+		case "id":
+			a.resp.ID = text(value)
+		case "model":
+			a.resp.Model = text(value)
+		case "usage":
+			usage = value
+		case "type", "role", "content", "stop_reason", "stop_sequence", "stop_details":
+		default:
+			a.extra(field, value)
+		}
+	})
+	if err != nil {
+		return a.malformed("a message that is no JSON object", err)
 	}
-	if err := json.Unmarshal(raw, &m); err != nil {
-		return a.malformed("a message that is not one", err)
-	}
-	a.resp.ID, a.resp.Model = m.ID, m.Model
-	a.resp.Extra = foreignFields(raw, "id", "type", "role", "model", "content", "stop_reason", "stop_sequence", "stop_details", "usage")
-	return a.count(m.Usage)
+	return a.count(usage)
 }
 
-func (a *accumulator) open(index int, raw json.RawMessage) error {
-	if index != len(a.blocks) || index >= maxBlocks {
-		return a.malformed("content blocks out of order", nil)
+// extra keeps a field that this version does not know.
+func (a *accumulator) extra(field string, value []byte) {
+	if a.resp.Extra == nil {
+		a.resp.Extra = map[string]json.RawMessage{}
 	}
-	var head struct {
-		Type string `json:"type"`
-		Text string `json:"text"`
+	a.resp.Extra[field] = bytes.Clone(value)
+}
+
+func (a *accumulator) open(index, raw []byte) error {
+	if n, err := number(index); err != nil || n != int64(len(a.blocks)) || n >= maxBlocks {
+		return a.malformed("content blocks out of order", err)
 	}
-	if err := json.Unmarshal(raw, &head); err != nil {
-		return a.malformed("a content block that is not one", err)
+	b := block{}
+	err := eachField(raw, func(field string, value []byte) {
+		switch field {
+		case "type":
+			b.isText = text(value) == "text"
+		case "text":
+			b.text = append(b.text[:0], text(value)...)
+		}
+	})
+	if err != nil {
+		return a.malformed("a content block that is no JSON object", err)
 	}
-	b := block{isText: head.Type == "text", start: bytes.Clone(raw)}
-	if b.isText {
-		b.text = append(b.text, head.Text...)
+	if !b.isText {
+		b.text = nil
 	}
+	b.start = bytes.Clone(raw)
 	a.blocks = append(a.blocks, b)
 	return nil
 }
 
-func (a *accumulator) delta(index int, raw json.RawMessage) (llm.EventKind, string, error) {
-	if index < 0 || index >= len(a.blocks) {
-		return 0, "", a.malformed("text for a content block that was never opened", nil)
+func (a *accumulator) delta(index, raw []byte) (llm.EventKind, string, error) {
+	n, err := number(index)
+	if err != nil || n < 0 || n >= int64(len(a.blocks)) {
+		return 0, "", a.malformed("text for a content block that was never opened", err)
 	}
-	var d struct {
-		Type        string `json:"type"`
-		Text        string `json:"text"`
-		Thinking    string `json:"thinking"`
-		PartialJSON string `json:"partial_json"`
-		Signature   string `json:"signature"`
+	var kind string
+	var body []byte // the one field beside the type
+	err = eachField(raw, func(field string, value []byte) {
+		switch field {
+		case "type":
+			kind = text(value)
+		case "text", "thinking", "partial_json", "signature":
+			body = value
+		}
+	})
+	if err != nil {
+		return 0, "", a.malformed("a delta that is no JSON object", err)
 	}
-	if err := json.Unmarshal(raw, &d); err != nil {
-		return 0, "", a.malformed("a delta that is not one", err)
-	}
-	b := &a.blocks[index]
+	b := &a.blocks[n]
 	switch {
-	case d.Type == "text_delta" && b.isText:
-		b.text = append(b.text, d.Text...)
-		return llm.EventText, d.Text, nil
-	case d.Type == "thinking_delta" && !b.isText:
-		b.text = append(b.text, d.Thinking...)
-		return llm.EventThinking, d.Thinking, nil
-	case d.Type == "input_json_delta":
-		b.input = append(b.input, d.PartialJSON...)
-	case d.Type == "signature_delta":
-		b.sign = append(b.sign, d.Signature...)
+	case kind == "text_delta" && b.isText:
+		piece := text(body)
+		b.text = append(b.text, piece...)
+		return llm.EventText, piece, nil
+	case kind == "thinking_delta" && !b.isText:
+		piece := text(body)
+		b.text = append(b.text, piece...)
+		return llm.EventThinking, piece, nil
+	case kind == "input_json_delta":
+		b.input = append(b.input, text(body)...)
+	case kind == "signature_delta":
+		b.sign = append(b.sign, text(body)...)
 	default:
 		b.foreign = append(b.foreign, bytes.Clone(raw))
 	}
 	return llm.EventOther, "", nil
 }
 
-func (a *accumulator) messageDelta(ev wireEvent) error {
-	if err := a.stop(ev.Delta); err != nil {
-		return err
-	}
-	for name, v := range foreignFields(ev.Delta, "stop_reason", "stop_sequence", "stop_details") {
-		if a.resp.Extra == nil {
-			a.resp.Extra = map[string]json.RawMessage{}
-		}
-		a.resp.Extra[name] = v
-	}
-	return a.count(ev.Usage)
-}
-
-// stop reads why an answer ended.
-func (a *accumulator) stop(raw json.RawMessage) error {
-	if len(raw) == 0 {
+// stop reads why an answer ended. Of a delta, which holds nothing else, the
+// unknown fields are kept.
+func (a *accumulator) stop(raw []byte, isDelta bool) error {
+	if isNull(raw) {
 		return nil
 	}
-	var d struct {
-		StopReason   string          `json:"stop_reason"`
-		StopSequence string          `json:"stop_sequence"`
-		StopDetails  json.RawMessage `json:"stop_details"`
-	}
-	if err := json.Unmarshal(raw, &d); err != nil {
-		return a.malformed("a message delta that is not one", err)
-	}
-	a.resp.StopReason, a.resp.StopSequence = d.StopReason, d.StopSequence
-	if len(d.StopDetails) > 0 && !bytes.Equal(d.StopDetails, []byte("null")) {
-		a.resp.StopDetails = bytes.Clone(d.StopDetails)
+	err := eachField(raw, func(field string, value []byte) {
+		switch field {
+		case "stop_reason":
+			a.resp.StopReason = text(value)
+		case "stop_sequence":
+			a.resp.StopSequence = text(value)
+		case "stop_details":
+			if !isNull(value) {
+				a.resp.StopDetails = bytes.Clone(value)
+			}
+		default:
+			if isDelta {
+				a.extra(field, value)
+			}
+		}
+	})
+	if err != nil {
+		return a.malformed("a message delta that is no JSON object", err)
 	}
 	return nil
 }
 
 // count takes a usage object. Counts are cumulative: what a later object does
 // not name keeps its value.
-func (a *accumulator) count(raw json.RawMessage) error {
-	if len(raw) == 0 || bytes.Equal(raw, []byte("null")) {
+func (a *accumulator) count(raw []byte) error {
+	if isNull(raw) {
 		return nil
 	}
-	if err := json.Unmarshal(raw, &a.usage); err != nil {
-		return a.malformed("a usage that is not one", err)
+	u := &a.resp.Usage
+	var bad error
+	take := func(to *int64, value []byte) {
+		n, err := number(value)
+		if err != nil {
+			bad = err
+		}
+		*to = n
 	}
-	u := &a.usage
-	a.resp.Usage = llm.Usage{
-		Input: u.InputTokens, Output: u.OutputTokens,
-		CacheWrite5m: u.CacheCreation, CacheRead: u.CacheRead,
-		Speed: u.Speed, Geo: u.Geo, Tier: u.ServiceTier,
-		Raw: bytes.Clone(raw),
+	err := eachField(raw, func(field string, value []byte) {
+		switch field {
+		case "input_tokens":
+			take(&u.Input, value)
+		case "output_tokens":
+			take(&u.Output, value)
+		case "cache_read_input_tokens":
+			take(&u.CacheRead, value)
+		case "cache_creation_input_tokens":
+			take(&a.written, value)
+		case "cache_creation":
+			if !isNull(value) {
+				a.split = true
+				_ = eachField(value, func(field string, value []byte) {
+					switch field {
+					case "ephemeral_5m_input_tokens":
+						take(&u.CacheWrite5m, value)
+					case "ephemeral_1h_input_tokens":
+						take(&u.CacheWrite1h, value)
+					}
+				})
+			}
+		case "service_tier":
+			u.Tier = text(value)
+		case "inference_geo":
+			u.Geo = text(value)
+		case "speed":
+			u.Speed = text(value)
+		}
+	})
+	if err = errors.Join(err, bad); err != nil {
+		return a.malformed("token counts that are no numbers", err)
 	}
-	if u.Split != nil && u.Split.FiveMinutes+u.Split.OneHour == u.CacheCreation {
-		a.resp.Usage.CacheWrite5m, a.resp.Usage.CacheWrite1h = u.Split.FiveMinutes, u.Split.OneHour
+	if !a.split || u.CacheWrite() != a.written {
+		u.CacheWrite5m, u.CacheWrite1h = a.written, 0
 	}
+	u.Raw = bytes.Clone(raw)
 	return nil
 }
 
@@ -285,27 +357,6 @@ func (b *block) json() json.RawMessage {
 	return raw
 }
 
-// foreignFields returns the fields of an object that are not among known.
-func foreignFields(raw json.RawMessage, known ...string) map[string]json.RawMessage {
-	if len(raw) == 0 {
-		return nil
-	}
-	var all map[string]json.RawMessage
-	if json.Unmarshal(raw, &all) != nil {
-		return nil
-	}
-	for _, k := range known {
-		delete(all, k)
-	}
-	if len(all) == 0 {
-		return nil
-	}
-	for k, v := range all {
-		all[k] = bytes.Clone(v)
-	}
-	return all
-}
-
 // textDelta recognises the one event that a stream consists of, in the form
 // in which the API spells it, without a JSON decoder. Anything else, an
 // escape inside the text included, is left to encoding/json.
@@ -315,12 +366,14 @@ func textDelta(data []byte) (text string, index int, ok bool) {
 		return "", 0, false
 	}
 	digits, rest, ok := bytes.Cut(rest, []byte(`,"delta":{"type":"text_delta","text":"`))
-	if !ok || len(digits) > 4 {
+	if !ok || len(digits) == 0 || len(digits) > 4 || (digits[0] == '0' && len(digits) > 1) {
 		return "", 0, false
 	}
-	index, err := strconv.Atoi(string(digits))
-	if err != nil || strconv.Itoa(index) != string(digits) || index < 0 {
-		return "", 0, false
+	for _, c := range digits {
+		if c < '0' || c > '9' {
+			return "", 0, false
+		}
+		index = index*10 + int(c-'0')
 	}
 	raw, ok := bytes.CutSuffix(bytes.TrimRight(rest, " "), []byte(`"}}`))
 	if !ok {
@@ -382,11 +435,11 @@ func (c *Client) message(raw []byte, resp *llm.Response, emit func(llm.Event)) e
 	}
 	emit(llm.Event{Kind: llm.EventStart})
 	for i, b := range m.Content {
-		if err := acc.open(i, b); err != nil {
+		if err := acc.open(strconv.AppendInt(nil, int64(i), 10), b); err != nil {
 			return err
 		}
 	}
 	acc.finish()
 	emit(llm.Event{Kind: llm.EventText, Text: resp.Text})
-	return acc.stop(raw)
+	return acc.stop(raw, false)
 }

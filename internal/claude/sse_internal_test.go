@@ -156,3 +156,38 @@ func FuzzTextDelta(f *testing.F) {
 		}
 	})
 }
+
+// FuzzEachField holds the fields of an object against encoding/json.
+func FuzzEachField(f *testing.F) {
+	for _, s := range []string{
+		`{}`, ` { "a" : 1 , "b":[1,{"c":"}"}],"d":"\"\\","e":null} `, `{"\u0061":{"x":{}},"é":-1.5e3}`, `[]`, `"x"`, `{"a":true}`,
+	} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if !json.Valid(data) {
+			return
+		}
+		got := map[string]string{}
+		err := eachField(data, func(name string, value []byte) { got[name] = string(value) })
+		var want map[string]json.RawMessage
+		if json.Unmarshal(data, &want) != nil || want == nil {
+			if err == nil {
+				t.Fatalf("%q was taken for an object", data)
+			}
+			return
+		}
+		if err != nil || len(got) != len(want) {
+			t.Fatalf("%q: %v, %v; want %s", data, got, err, want)
+		}
+		for name, v := range want {
+			if got[name] != string(v) {
+				t.Fatalf("%q: field %q is %q, want %q", data, name, got[name], v)
+			}
+			var s string
+			if json.Unmarshal(v, &s) == nil && v[0] == '"' && text(v) != s {
+				t.Fatalf("text(%q) = %q, want %q", v, text(v), s)
+			}
+		}
+	})
+}
