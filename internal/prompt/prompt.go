@@ -65,14 +65,29 @@ func System(a *project.Agent, m *model.Model) []llm.Block {
 			least = m.MinCacheTokens
 		}
 	}
-	n := 0
-	for _, b := range blocks {
-		n += tokens.Estimate(family, b.Text)
-	}
-	if n >= least {
+	if reaches(blocks, family, least) {
 		blocks[len(blocks)-1].CacheTTL = "5m"
 	}
 	return blocks
+}
+
+// plenty is more bytes than a token of ordinary text has, by far: a prefix of
+// plenty·n bytes need not be counted to know that it has n tokens.
+const plenty = 8
+
+// reaches reports whether blocks have at least so many tokens.
+func reaches(blocks []llm.Block, family string, least int) bool {
+	size, n := 0, 0
+	for _, b := range blocks {
+		size += len(b.Text)
+	}
+	if size < least || size >= least*plenty {
+		return size >= least
+	}
+	for _, b := range blocks {
+		n += tokens.Estimate(family, b.Text)
+	}
+	return n >= least
 }
 
 // fit takes out what the model would refuse.
@@ -100,22 +115,36 @@ func fit(p *llm.Params, m *model.Model) []string {
 	return warnings
 }
 
-// Size estimates a request's prompt in tokens: at most leans high, floor is
+// Bytes is the size of a prompt's text in bytes. A prompt never has more
+// tokens than bytes, so one that fits a context by this figure fits.
+func Bytes(p llm.Params) int {
+	n := 0
+	eachText(p, func(text string) { n += len(text) })
+	return n
+}
+
+// Tokens estimates the size of a prompt in tokens: most leans high, floor is
 // what the true count will hardly be under.
-func Size(p llm.Params, family string) (floor, most int) {
-	count := func(blocks []llm.Block) {
+func Tokens(p llm.Params, family string) (floor, most int) {
+	eachText(p, func(text string) {
+		floor += tokens.Floor(family, text)
+		most += tokens.Estimate(family, text)
+	})
+	return floor, most
+}
+
+func eachText(p llm.Params, do func(string)) {
+	all := func(blocks []llm.Block) {
 		for _, b := range blocks {
-			text := b.Text
 			if len(b.JSON) > 0 {
-				text = string(b.JSON)
+				do(string(b.JSON))
+				continue
 			}
-			floor += tokens.Floor(family, text)
-			most += tokens.Estimate(family, text)
+			do(b.Text)
 		}
 	}
-	count(p.System)
+	all(p.System)
 	for _, m := range p.Messages {
-		count(m.Content)
+		all(m.Content)
 	}
-	return floor, most
 }

@@ -1,0 +1,229 @@
+package cli_test
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	_ "modernc.org/sqlite"
+
+	"github.com/claude-force/claude-force/internal/model"
+	"github.com/claude-force/claude-force/internal/sim"
+	"github.com/claude-force/claude-force/internal/surface/cli"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"claude-force": func() {
+			ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+			defer stop()
+			os.Exit(cli.Main(ctx, os.Args[1:], cli.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}))
+		},
+	})
+}
+
+// TestScripts runs the command line as users do. Beside testscript's own
+// commands the scripts have:
+//
+//	sim [FAULT…]            start a simulated API and point the environment at it
+//	calls N                 the simulator has had N message calls
+//	status N ARG…           claude-force ARG… exits with N
+//	interrupt ARG…          claude-force ARG…, interrupted in mid-stream, exits with 130
+//	ledger FILE QUERY WANT  the query gives WANT, columns joined by "|", rows by ";"
+//	file NAME SIZE          make a file of zeros
+//	digits NAME SIZE        make a text file of numbers
+//	fulldisk DIR            make DIR a disk without free space
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		RequireExplicitExec: true,
+		Setup:               setup,
+		Condition: func(cond string) (bool, error) {
+			if cond == "canmount" {
+				return canMount(), nil
+			}
+			return false, fmt.Errorf("unknown condition %q", cond)
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"sim": startSim, "calls": checkCalls, "status": checkStatus, "interrupt": interrupt,
+			"ledger": checkLedger, "file": makeFile, "digits": makeDigits, "fulldisk": fullDisk,
+		},
+	})
+}
+
+func setup(env *testscript.Env) error {
+	home := filepath.Join(env.WorkDir, "home")
+	env.Setenv("HOME", home)
+	// A git root keeps the search for a project inside the script's folder.
+	if err := os.MkdirAll(filepath.Join(env.WorkDir, ".git"), 0o700); err != nil {
+		return err
+	}
+	return os.MkdirAll(home, 0o700)
+}
+
+// servers are the simulators of the scripts, by work folder.
+var servers sync.Map
+
+type simServer struct {
+	*sim.Server
+	began chan struct{} // one for each message call
+}
+
+func startSim(ts *testscript.TestScript, _ bool, args []string) {
+	catalogue, err := model.Builtin()
+	ts.Check(err)
+	s := &simServer{began: make(chan struct{}, 1000)}
+	o := sim.Options{Catalogue: catalogue, Seed: 1, OnRequest: func(r sim.Record) {
+		if r.Message {
+			s.began <- struct{}{}
+		}
+	}}
+	for _, a := range args {
+		if key, ok := strings.CutPrefix(a, "key="); ok {
+			o.Keys = append(o.Keys, key)
+			continue
+		}
+		f, err := sim.ParseFault(a)
+		ts.Check(err)
+		o.Faults = append(o.Faults, f)
+	}
+	s.Server, err = sim.New(o)
+	ts.Check(err)
+	server := httptest.NewServer(s)
+	ts.Defer(func() { server.CloseClientConnections(); server.Close() })
+	servers.Store(ts.Getenv("WORK"), s)
+	ts.Setenv("ANTHROPIC_BASE_URL", server.URL)
+	ts.Setenv("ANTHROPIC_API_KEY", "sk-test-key")
+}
+
+func server(ts *testscript.TestScript) *simServer {
+	s, ok := servers.Load(ts.Getenv("WORK"))
+	if !ok {
+		ts.Fatalf("no simulator was started")
+	}
+	return s.(*simServer)
+}
+
+func checkCalls(ts *testscript.TestScript, _ bool, args []string) {
+	if got := server(ts).Stats().Messages; strconv.FormatInt(got, 10) != args[0] {
+		ts.Fatalf("the simulator had %d message calls, want %s", got, args[0])
+	}
+}
+
+func checkStatus(ts *testscript.TestScript, _ bool, args []string) {
+	err := ts.Exec("claude-force", args[1:]...)
+	if got := exitStatus(err); strconv.Itoa(got) != args[0] {
+		ts.Fatalf("exit status %d, want %s (%v)", got, args[0], err)
+	}
+}
+
+func exitStatus(err error) int {
+	var exit *exec.ExitError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &exit):
+		return exit.ExitCode()
+	}
+	return -1
+}
+
+// interrupt sends the signal when the simulator has the call, which a fault
+// makes hang.
+func interrupt(ts *testscript.TestScript, _ bool, args []string) {
+	path := ""
+	for _, dir := range filepath.SplitList(ts.Getenv("PATH")) {
+		if file := filepath.Join(dir, "claude-force"); path == "" {
+			if _, err := os.Stat(file); err == nil {
+				path = file
+			}
+		}
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, path, args...)
+	cmd.Dir = ts.MkAbs(".")
+	for _, name := range []string{"HOME", "PATH", "WORK", "ANTHROPIC_BASE_URL", "ANTHROPIC_API_KEY", "CLAUDE_FORCE_HOME"} {
+		cmd.Env = append(cmd.Env, name+"="+ts.Getenv(name))
+	}
+	cmd.Stdout, cmd.Stderr = ts.Stdout(), ts.Stderr()
+	ts.Check(cmd.Start())
+	<-server(ts).began
+	ts.Check(cmd.Process.Signal(os.Interrupt))
+	if got := exitStatus(cmd.Wait()); got != 130 {
+		ts.Fatalf("exit status %d, want 130", got)
+	}
+}
+
+func checkLedger(ts *testscript.TestScript, _ bool, args []string) {
+	db, err := sql.Open("sqlite", ts.MkAbs(args[0]))
+	ts.Check(err)
+	defer db.Close()
+	rows, err := db.QueryContext(context.Background(), args[1])
+	ts.Check(err)
+	defer rows.Close()
+	columns, err := rows.Columns()
+	ts.Check(err)
+	var lines []string
+	for rows.Next() {
+		values := make([]any, len(columns))
+		for i := range values {
+			values[i] = new(sql.NullString)
+		}
+		ts.Check(rows.Scan(values...))
+		var texts []string
+		for _, v := range values {
+			texts = append(texts, v.(*sql.NullString).String)
+		}
+		lines = append(lines, strings.Join(texts, "|"))
+	}
+	ts.Check(rows.Err())
+	if got := strings.Join(lines, ";"); got != args[2] {
+		ts.Fatalf("%s gives %q, want %q", args[1], got, args[2])
+	}
+}
+
+func makeFile(ts *testscript.TestScript, _ bool, args []string) {
+	size, err := strconv.ParseInt(args[1], 10, 64)
+	ts.Check(err)
+	f, err := os.Create(ts.MkAbs(args[0]))
+	ts.Check(err)
+	ts.Check(f.Truncate(size))
+	ts.Check(f.Close())
+}
+
+func makeDigits(ts *testscript.TestScript, _ bool, args []string) {
+	size, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	var b strings.Builder
+	for i := 0; b.Len() < size; i++ {
+		fmt.Fprintf(&b, "%d\n", i*7919)
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(b.String()), 0o600))
+}
+
+// canMount reports whether a small file system of its own can be had, which
+// takes root on Linux.
+func canMount() bool { return runtime.GOOS == "linux" && os.Getuid() == 0 }
+
+func fullDisk(ts *testscript.TestScript, _ bool, args []string) {
+	dir := ts.MkAbs(args[0])
+	ts.Check(os.MkdirAll(dir, 0o700))
+	if out, err := exec.CommandContext(context.Background(), "mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", dir).CombinedOutput(); err != nil {
+		ts.Fatalf("mount: %v: %s", err, out)
+	}
+	ts.Defer(func() { _ = exec.CommandContext(context.Background(), "umount", "-l", dir).Run() })
+}

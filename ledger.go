@@ -1,0 +1,114 @@
+package claudeforce
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"github.com/claude-force/claude-force/internal/config"
+	"github.com/claude-force/claude-force/internal/layer/charge"
+	"github.com/claude-force/claude-force/internal/layer/record"
+	"github.com/claude-force/claude-force/internal/store/sqlite"
+)
+
+// ledger opens the store at the first write, so that only commands which run
+// something pay for it.
+type ledger struct {
+	open func() (*sqlite.DB, error)
+	// opened guards Close against opening what was never used.
+	mu     sync.Mutex
+	opened bool
+}
+
+func newLedger(paths config.Paths, throwAway bool) *ledger {
+	l := &ledger{}
+	l.open = sync.OnceValues(func() (*sqlite.DB, error) {
+		if throwAway {
+			return sqlite.Open(context.Background(), sqlite.Memory)
+		}
+		if err := makeState(paths); err != nil {
+			return nil, err
+		}
+		return sqlite.Open(context.Background(), filepath.Join(paths.State, "state.db"))
+	})
+	return l
+}
+
+func (l *ledger) store() (*sqlite.DB, error) {
+	l.used()
+	return l.open()
+}
+
+func (l *ledger) used() {
+	l.mu.Lock()
+	l.opened = true
+	l.mu.Unlock()
+}
+
+// warm begins to open the store while the first call waits for its answer.
+// The goroutine ends with the opening; Close waits for it.
+func (l *ledger) warm() {
+	l.used()
+	go func() { _, _ = l.open() }()
+}
+
+// SaveRun implements [record.Store].
+func (l *ledger) SaveRun(ctx context.Context, r record.Run) error {
+	db, err := l.store()
+	if err != nil {
+		return err
+	}
+	return db.SaveRun(ctx, r)
+}
+
+// SaveExchange implements [charge.Store].
+func (l *ledger) SaveExchange(ctx context.Context, x charge.Exchange) error {
+	db, err := l.store()
+	if err != nil {
+		return err
+	}
+	return db.SaveExchange(ctx, x)
+}
+
+// Close closes the store where it was opened.
+func (l *ledger) Close() error {
+	l.mu.Lock()
+	opened := l.opened
+	l.mu.Unlock()
+	if !opened {
+		return nil
+	}
+	db, err := l.open()
+	if err != nil {
+		return nil // every write has said so
+	}
+	return db.Close()
+}
+
+// makeState makes the folder of the state. Inside a project it is never
+// committed and never a link that leads elsewhere.
+func makeState(p config.Paths) error {
+	if p.State == "" {
+		return fmt.Errorf("there is no folder for the state: set HOME, XDG_STATE_HOME or CLAUDE_FORCE_HOME")
+	}
+	if err := os.MkdirAll(p.State, 0o700); err != nil {
+		return fmt.Errorf("make the state folder: %w", err)
+	}
+	if !p.InProject {
+		return nil
+	}
+	if info, err := os.Lstat(p.State); err != nil || info.Mode()&fs.ModeSymlink != 0 {
+		return fmt.Errorf("the state folder %s is a symbolic link, which is not followed", p.State)
+	}
+	ignore := filepath.Join(p.State, ".gitignore")
+	if _, err := os.Lstat(ignore); err == nil {
+		return nil
+	}
+	if err := os.WriteFile(ignore, []byte("*\n"), 0o600); err != nil {
+		return fmt.Errorf("keep the state out of git: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,134 @@
+package claudeforce
+
+import (
+	"bytes"
+	"encoding/json"
+	"time"
+
+	"github.com/claude-force/claude-force/internal/llm"
+	"github.com/claude-force/claude-force/internal/model"
+)
+
+// Money is an amount in nano-dollars. It prints, and marshals to JSON, as
+// exact decimal dollars.
+type Money = model.Money
+
+// Event is one step of an answer's stream.
+type Event = llm.Event
+
+// The kinds of events that a reader of a stream acts on.
+const (
+	EventOther    = llm.EventOther
+	EventStart    = llm.EventStart
+	EventText     = llm.EventText
+	EventThinking = llm.EventThinking
+	EventRestart  = llm.EventRestart
+)
+
+// Run asks an agent to do a task.
+type Run struct {
+	// Agent is the agent's name, Task what it shall do. Both are required.
+	Agent, Task string
+	// Model is a line ("sonnet"), an id or an alias; empty leaves the choice
+	// to the agent's file and then to the setting `model`.
+	Model string
+	// MaxTokens is the most output tokens; 0 means the setting `max_tokens`.
+	MaxTokens int
+	// Temperature is nil to leave it to the model.
+	Temperature *float64
+	// Effort is low, medium, high, xhigh or max; empty leaves it to the
+	// agent's file and then to the model.
+	Effort string
+	// Timeout is the deadline of the run; 0 means the setting `timeout`.
+	Timeout time.Duration
+	// Emit is handed each event of the stream, in order, before Run returns;
+	// nil drops them.
+	Emit func(Event)
+}
+
+// Usage is what the API counted for the answer, in tokens.
+type Usage struct {
+	InputTokens              int64 `json:"input_tokens"`
+	OutputTokens             int64 `json:"output_tokens"`
+	CacheCreationInputTokens int64 `json:"cache_creation_input_tokens"`
+	CacheReadInputTokens     int64 `json:"cache_read_input_tokens"`
+	// Incomplete says that the stream ended before the last count.
+	Incomplete bool `json:"incomplete,omitempty"`
+}
+
+// Result is a run that was made, whatever came of it.
+type Result struct {
+	RunID string
+	Agent string
+	// Model is the id that was called.
+	Model string
+	// Success says that the model ended its answer by itself.
+	Success bool
+	// Output is the answer; of a failed run, what there is of it.
+	Output string
+	// Partial says that Output ends in the middle.
+	Partial    bool
+	StopReason string
+	// Cache says where the answer came from: "off" means that no cache was
+	// asked.
+	Cache string
+	Usage Usage
+	// Cost is the sum of all attempts; nil where the price is not known.
+	Cost *Money
+	// Saved is what a call would have cost that was not made.
+	Saved    Money
+	Duration time.Duration
+	// Attempts is how many exchanges were made with the API.
+	Attempts  int
+	RequestID string
+	// Simulated says that no model was called: the cost is what a call like
+	// this would have cost.
+	Simulated bool
+	// Warnings are for the user, one sentence each.
+	Warnings []string
+	// Err is why the run failed, or nil.
+	Err *Error
+}
+
+// MarshalJSON writes the object that `run agent --json` prints. Its names are
+// stable.
+func (r *Result) MarshalJSON() ([]byte, error) {
+	warnings := r.Warnings
+	if warnings == nil {
+		warnings = []string{}
+	}
+	return marshal(struct {
+		RunID      string     `json:"run_id"`
+		Agent      string     `json:"agent"`
+		Model      string     `json:"model"`
+		Success    bool       `json:"success"`
+		Output     string     `json:"output"`
+		Partial    bool       `json:"partial,omitempty"`
+		StopReason string     `json:"stop_reason"`
+		Cache      string     `json:"cache"`
+		Usage      Usage      `json:"usage"`
+		Cost       *Money     `json:"cost_usd"`
+		Saved      Money      `json:"saved_usd"`
+		DurationMS int64      `json:"duration_ms"`
+		Attempts   int        `json:"attempts"`
+		RequestID  string     `json:"request_id"`
+		Simulated  bool       `json:"simulated,omitempty"`
+		Warnings   []string   `json:"warnings"`
+		Err        *errorJSON `json:"error"`
+	}{
+		r.RunID, r.Agent, r.Model, r.Success, r.Output, r.Partial, r.StopReason, r.Cache, r.Usage,
+		r.Cost, r.Saved, r.Duration.Milliseconds(), r.Attempts, r.RequestID, r.Simulated, warnings, errorDocument(r.Err),
+	})
+}
+
+// marshal keeps <, > and & as they are: answers are full of them, and nobody
+// reads this JSON as HTML.
+func marshal(v any) ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
+}

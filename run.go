@@ -1,0 +1,220 @@
+package claudeforce
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/claude-force/claude-force/internal/layer/limit"
+	"github.com/claude-force/claude-force/internal/llm"
+	"github.com/claude-force/claude-force/internal/model"
+	"github.com/claude-force/claude-force/internal/project"
+	"github.com/claude-force/claude-force/internal/prompt"
+)
+
+// maxTask is the largest task in bytes: the API takes requests of 32 MB.
+const maxTask = 32 << 20
+
+// Run has an agent do a task. Where the result is nil, the run never began
+// and nothing was spent. A run that began and failed returns both: the result
+// with what there is, and the same *[Error] that it holds.
+func (e *Engine) Run(ctx context.Context, r Run) (*Result, error) {
+	if err := checkTask(r); err != nil {
+		return nil, err
+	}
+	agent, found, err := e.project.Agent(r.Agent)
+	if err != nil {
+		return nil, e.agentError(err)
+	}
+	req, warnings, err := e.prepare(ctx, r, agent)
+	if err != nil {
+		return nil, err
+	}
+	warnings = append(warnings, texts(found)...)
+	caller, err := e.caller()
+	if err != nil {
+		return nil, llm.AsError(err)
+	}
+	emit := r.Emit
+	if emit == nil {
+		emit = llm.Discard
+	}
+	timeout := r.Timeout
+	if timeout <= 0 {
+		timeout = e.config.Duration("timeout")
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, timeout, deadlineError(timeout))
+	defer cancel()
+	began := e.options.Now()
+	resp, err := caller.Call(ctx, req, emit)
+	return e.result(req, resp, err, e.options.Now().Sub(began), warnings)
+}
+
+func checkTask(r Run) error {
+	switch {
+	case r.Agent == "":
+		return usageError("no agent was named", "`claude-force list agents` shows them")
+	case strings.TrimSpace(r.Task) == "":
+		return usageError("the task is empty", "give one with --task, --task-file or on stdin")
+	case len(r.Task) > maxTask:
+		return usageError(fmt.Sprintf("the task has %d MB and a request may have 32 MB", len(r.Task)>>20), "split it")
+	case r.MaxTokens < 0:
+		return usageError("max_tokens must be a whole number from 1", "")
+	case r.Temperature != nil && !(*r.Temperature >= 0 && *r.Temperature <= 1): // NaN too
+		return usageError("the temperature must be between 0 and 1", "")
+	}
+	if !utf8.ValidString(r.Task) {
+		return usageError("the task is not UTF-8 text", "convert it, for instance with iconv, or name another file")
+	}
+	return nil
+}
+
+// prepare makes the request and refuses a prompt that cannot fit.
+func (e *Engine) prepare(ctx context.Context, r Run, agent *project.Agent) (*llm.Request, []string, error) {
+	c, err := e.catalogue()
+	if err != nil {
+		return nil, nil, err
+	}
+	in := prompt.Input{
+		Agent: agent, Task: r.Task, Temperature: r.Temperature,
+		Model:     c.Resolve(e.chooseModel(r, agent), e.options.Now()),
+		MaxTokens: r.MaxTokens,
+		Effort:    firstOf(r.Effort, agent.Effort),
+	}
+	if in.MaxTokens == 0 {
+		in.MaxTokens = e.config.Integer("max_tokens")
+	}
+	params, warnings := prompt.Assemble(in)
+	warnings = append(append([]string{}, in.Model.Warnings...), warnings...)
+	sum := sha256.Sum256([]byte(r.Task))
+	req := llm.New(params, llm.Labels{
+		RunID: e.options.NewID(), Agent: agent.Name, Requested: in.Model.Requested,
+		TaskHash: hex.EncodeToString(sum[:8]),
+	})
+	if m := in.Model.Model; m != nil {
+		if err := e.checkSize(ctx, req, m); err != nil {
+			return nil, nil, err
+		}
+	}
+	return req, warnings, nil
+}
+
+// chooseModel goes from the run to the agent's file to the setting.
+func (e *Engine) chooseModel(r Run, agent *project.Agent) string {
+	return firstOf(r.Model, agent.Model, e.config.Text("model"))
+}
+
+// sureOver is how far over a context an estimate must be, in percent, to
+// refuse a prompt by itself: estimates are at most 15 % over the count in 95
+// of 100 texts (see package tokens), and this is twice that.
+const sureOver = 130
+
+// checkSize refuses a prompt over the model's context before it is sent. The
+// offline estimate decides where it can; where it is close the API is asked
+// for the exact count, which is free.
+func (e *Engine) checkSize(ctx context.Context, req *llm.Request, m *model.Model) error {
+	if m.Context <= 0 || prompt.Bytes(req.Params) <= m.Context {
+		return nil
+	}
+	floor, most := prompt.Tokens(req.Params, m.Tokenizer)
+	switch {
+	case most <= m.Context:
+		return nil
+	case floor > m.Context, most > m.Context/100*sureOver:
+		return tooLong(most, "about ", m)
+	}
+	client, err := e.client()
+	if err != nil {
+		return llm.AsError(err)
+	}
+	n, err := client.CountTokens(ctx, req)
+	if err != nil {
+		return nil //nolint:nilerr // not every server counts; the call itself will tell
+	}
+	if n > m.Context {
+		return tooLong(n, "", m)
+	}
+	return nil
+}
+
+func tooLong(n int, about string, m *model.Model) error {
+	return &Error{
+		Code:    CodePromptTooLong,
+		Message: fmt.Sprintf("the prompt has %s%d tokens and %s takes %d", about, n, m.ID, m.Context),
+		Hint:    "shorten the task or split it, or choose a model with a larger context (`claude-force list models`)",
+	}
+}
+
+func (e *Engine) result(req *llm.Request, resp *llm.Response, err error, took time.Duration, warnings []string) (*Result, error) {
+	if resp == nil {
+		resp = &llm.Response{}
+	}
+	failure := llm.AsError(err)
+	if failure == nil {
+		failure = resp.Incomplete()
+	}
+	out := &Result{
+		RunID: req.RunID, Agent: req.Agent, Model: req.Model,
+		Success: failure == nil, Err: failure,
+		Output: resp.Text, Partial: resp.Partial, StopReason: resp.StopReason,
+		Cache: "off", Duration: took, Attempts: resp.Attempts, RequestID: resp.RequestID,
+		Simulated: e.options.Demo,
+		Usage: Usage{
+			InputTokens: resp.Usage.Input, OutputTokens: resp.Usage.Output,
+			CacheCreationInputTokens: resp.Usage.CacheWrite(), CacheReadInputTokens: resp.Usage.CacheRead,
+			Incomplete: resp.Usage.Incomplete,
+		},
+		Warnings: append(warnings, resp.Warnings...),
+	}
+	if cost := Money(resp.Cost.Nano); !resp.Cost.Unknown {
+		out.Cost = &cost
+	}
+	if failure == nil {
+		return out, nil
+	}
+	if out.RequestID == "" {
+		out.RequestID = failure.RequestID
+	}
+	return out, failure
+}
+
+// agentError adds to an unknown agent what a folder without agents needs.
+func (e *Engine) agentError(err error) error {
+	out := projectError(err)
+	if f := llm.AsError(out); f.Code == CodeUnknownAgent && e.project.Dir() != "" {
+		if list, listErr := e.project.Agents(); listErr == nil && len(list.Agents) == 0 {
+			f.Hint = "this project has no agents: `claude-force init " + e.project.Dir() + "` adds the starter library"
+		}
+	}
+	return out
+}
+
+func deadlineError(after time.Duration) error {
+	return &Error{
+		Code: CodeDeadline, Message: "the deadline of " + after.String() + " passed before the answer was complete",
+		Hint: "allow more time with --timeout",
+	}
+}
+
+func firstOf(values ...string) string {
+	for _, v := range values {
+		if v != "" {
+			return v
+		}
+	}
+	return ""
+}
+
+const levelRetry = slog.LevelInfo
+
+func retryAttrs(r limit.Retry) []slog.Attr {
+	return []slog.Attr{
+		slog.String("run_id", r.RunID), slog.Int("attempt", r.Attempt),
+		slog.Duration("wait", r.Wait), slog.String("error", string(r.Err.Code)),
+	}
+}
