@@ -188,7 +188,9 @@ func TestCallErrors(t *testing.T) {
 		"conflict":           {apiError(409, "conflict_error", "again"), llm.CodeConflict, true, 0, ""},
 		"credit":             {apiError(400, "invalid_request_error", "Your credit balance is too low"), llm.CodeBilling, false, 0, ""},
 		"not the API's page": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(502); _, _ = io.WriteString(w, "<html>") }, llm.CodeAPI, true, 0, "502"},
-		"redirect":           {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://127.0.0.1:1/", 307) }, llm.CodeBadResponse, false, 0, "not followed"},
+		"redirect": {func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "http://127.0.0.1:1/", http.StatusTemporaryRedirect)
+		}, llm.CodeBadResponse, false, 0, "not followed"},
 		"html with 200": {func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "text/html")
 			_, _ = io.WriteString(w, "<p>")

@@ -52,7 +52,7 @@ func (e *eventReader) next() (name, data []byte, err error) {
 	for {
 		line, err := e.readLine()
 		if err != nil {
-			if err == io.EOF && (fields || len(line) > 0) {
+			if errors.Is(err, io.EOF) && (fields || len(line) > 0) {
 				err = io.ErrUnexpectedEOF
 			}
 			return nil, nil, err
@@ -85,9 +85,9 @@ func (e *eventReader) next() (name, data []byte, err error) {
 // readLine returns a line without its end (LF or CRLF).
 func (e *eventReader) readLine() ([]byte, error) {
 	line, err := e.r.ReadSlice('\n')
-	if err == bufio.ErrBufferFull {
+	if errors.Is(err, bufio.ErrBufferFull) {
 		e.line = append(e.line[:0], line...)
-		for err == bufio.ErrBufferFull {
+		for errors.Is(err, bufio.ErrBufferFull) {
 			if len(e.line) > maxEvent {
 				return nil, fmt.Errorf("%w (one line over %d bytes)", errTooLarge, maxEvent)
 			}

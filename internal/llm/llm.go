@@ -1,6 +1,9 @@
 package llm
 
-import "context"
+import (
+	"context"
+	"slices"
+)
 
 // Caller answers one request to a model. Every layer is a Caller around
 // another; the last one talks to the API.
@@ -29,9 +32,9 @@ type Layer func(next Caller) Caller
 // Stack puts layers around last. The first layer is the outermost: it sees a
 // call first and its answer last. Nil layers are left out.
 func Stack(last Caller, layers ...Layer) Caller {
-	for i := len(layers) - 1; i >= 0; i-- {
-		if layers[i] != nil {
-			last = layers[i](last)
+	for _, layer := range slices.Backward(layers) {
+		if layer != nil {
+			last = layer(last)
 		}
 	}
 	return last

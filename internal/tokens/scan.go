@@ -20,7 +20,6 @@ const (
 
 // classOf is the class of every byte.
 //
-//nolint:gochecknoglobals // a table that is never written to
 var classOf = [256]class{
 	'\t': white, '\n': white, '\v': white, '\f': white, '\r': white, ' ': white,
 	'!': mark, '"': mark, '$': mark, '%': mark, '&': mark, '\'': mark, '(': mark, ')': mark, ',': mark,

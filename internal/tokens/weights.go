@@ -40,7 +40,6 @@ const (
 
 // likely are the average costs.
 //
-//nolint:gochecknoglobals // a table that is never written to
 var likely = weights{
 	spaced:  [partTable]uint16{0, 100, 100, 102, 104, 106, 108, 110, 112, 116, 122, 128, 136, 140, 150, 180, 230},
 	bare:    [partTable]uint16{0, 100, 100, 104, 108, 112, 120, 122, 132, 150, 165, 168, 205, 215, 230, 250, 330},
@@ -75,7 +74,6 @@ var likely = weights{
 // white space can join what is before it; long runs and other scripts are at
 // the best rates known of any published vocabulary.
 //
-//nolint:gochecknoglobals // a table that is never written to
 var least = weights{
 	word:   100,
 	letter: 6,

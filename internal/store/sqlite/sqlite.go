@@ -63,7 +63,9 @@ func Open(ctx context.Context, path string) (*DB, error) {
 		if err != nil {
 			return nil, fmt.Errorf("open store: %w", err)
 		}
-		f.Close()
+		if err := f.Close(); err != nil {
+			return nil, fmt.Errorf("open store: %w", err)
+		}
 	}
 	pool, err := sql.Open("sqlite", dsn(path))
 	if err != nil {
@@ -178,8 +180,7 @@ func (db *DB) Close() error {
 // explain wraps err with the operation, and says in words what the driver
 // only says in numbers.
 func explain(operation string, err error) error {
-	var e *sqlite.Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*sqlite.Error](err); ok {
 		switch e.Code() & 0xff { // the low byte is the kind, the rest its detail
 		case sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR:
 			operation += ": the disk is full or fails"

@@ -103,7 +103,9 @@ func (a *app) serve(ctx context.Context, addr string, h http.Handler) error {
 		if err = server.Shutdown(grace); err != nil {
 			err = server.Close()
 		}
-		<-stopped
+		if served := <-stopped; err == nil {
+			err = served
+		}
 	}
 	if errors.Is(err, http.ErrServerClosed) {
 		return nil
