@@ -19,7 +19,6 @@ const (
 )
 
 // classOf is the class of every byte.
-//
 var classOf = [256]class{
 	'\t': white, '\n': white, '\v': white, '\f': white, '\r': white, ' ': white,
 	'!': mark, '"': mark, '$': mark, '%': mark, '&': mark, '\'': mark, '(': mark, ')': mark, ',': mark,

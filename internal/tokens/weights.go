@@ -39,7 +39,6 @@ const (
 )
 
 // likely are the average costs.
-//
 var likely = weights{
 	spaced:  [partTable]uint16{0, 100, 100, 102, 104, 106, 108, 110, 112, 116, 122, 128, 136, 140, 150, 180, 230},
 	bare:    [partTable]uint16{0, 100, 100, 104, 108, 112, 120, 122, 132, 150, 165, 168, 205, 215, 230, 250, 330},
@@ -73,7 +72,6 @@ var likely = weights{
 // however well the vocabulary knows it; one mark can join the word after it;
 // white space can join what is before it; long runs and other scripts are at
 // the best rates known of any published vocabulary.
-//
 var least = weights{
 	word:   100,
 	letter: 6,
