@@ -225,6 +225,7 @@ func (c *Client) receive(ctx context.Context, res *http.Response, resp *llm.Resp
 		if done {
 			acc.finish()
 			// Reading to the end lets the connection serve the next call.
+			dog.drain()
 			_, _ = io.CopyN(io.Discard, res.Body, 4096)
 			return nil
 		}
@@ -280,6 +281,8 @@ func setStreamBody(hr *http.Request, body []byte) {
 
 func requestID(h http.Header) string { return clean(h.Get("Request-Id"), 100) }
 
+const drainTime = 250 * time.Millisecond
+
 // watchdog ends an exchange whose phase takes too long. It owns no goroutine:
 // a timer fires only where the bound is reached.
 type watchdog struct {
@@ -316,6 +319,16 @@ func (d *watchdog) event() {
 			d.phase = time.AfterFunc(idle, func() { cancel(timeoutError("the next token", idle, "timeouts.idle")) })
 		}
 	}
+}
+
+// drain bounds the wait for a body's end: the answer is there, and a server
+// that does not end its stream only loses the connection.
+func (d *watchdog) drain() {
+	if d.phase != nil {
+		d.phase.Stop()
+	}
+	cancel := d.cancel
+	d.phase = time.AfterFunc(drainTime, func() { cancel(nil) })
 }
 
 func (d *watchdog) stop() {

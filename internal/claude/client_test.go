@@ -281,6 +281,18 @@ func (s silent) RoundTrip(r *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: 200, Header: http.Header{"Content-Type": {"text/event-stream"}}, Body: read, Request: r}, nil
 }
 
+// A server that does not end its stream delays nobody.
+func TestStreamThatStaysOpen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		c := client(t, claude.Options{BaseURL: "http://sim", Timeouts: claude.Timeouts{Idle: time.Hour}, Transport: silent(stream)})
+		resp, err := c.Call(t.Context(), llmtest.Request(), llm.Discard)
+		if err != nil || !resp.Whole() || time.Since(began) > time.Second {
+			t.Errorf("Call = %+v, %v after %v", resp, err, time.Since(began))
+		}
+	})
+}
+
 func TestConnectionIsKept(t *testing.T) {
 	remote := map[string]int{}
 	c := serve(t, func(w http.ResponseWriter, r *http.Request) {

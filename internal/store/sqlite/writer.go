@@ -47,12 +47,8 @@ func (db *DB) exec(ctx context.Context, query string, args ...any) error {
 // is empty.
 func (db *DB) writeLoop() {
 	defer close(db.done)
-	statements := map[string]*sql.Stmt{}
-	defer func() {
-		for _, stmt := range statements {
-			_ = stmt.Close() // an open statement would keep the file open
-		}
-	}()
+	s := statements{conn: db.conn, prepared: map[string]*sql.Stmt{}}
+	defer s.close()
 	group := make([]*write, 0, most)
 	for {
 		group = group[:0]
@@ -68,7 +64,7 @@ func (db *DB) writeLoop() {
 			}
 		}
 		group = db.gather(group)
-		db.commit(statements, group)
+		s.commit(group)
 	}
 }
 
@@ -85,39 +81,54 @@ func (db *DB) gather(group []*write) []*write {
 	return group
 }
 
+// statements are the writer's, prepared once: parsing one costs as much as
+// running it.
+type statements struct {
+	conn     *sql.Conn
+	prepared map[string]*sql.Stmt
+}
+
+// close lets go of the connection, which would stay open otherwise.
+func (s *statements) close() {
+	for _, stmt := range s.prepared {
+		_ = stmt.Close()
+	}
+}
+
 // commit runs a group as one transaction and answers each of its writers. A
 // statement that fails takes nothing else with it, unless the transaction
 // cannot be committed.
-func (db *DB) commit(statements map[string]*sql.Stmt, group []*write) {
-	ctx := context.Background()
+func (s *statements) commit(group []*write) {
 	errs := make([]error, len(group))
-	_, err := db.conn.ExecContext(ctx, "BEGIN IMMEDIATE")
+	err := s.run("BEGIN IMMEDIATE")
 	if err == nil {
 		for i, w := range group {
-			errs[i] = db.run(ctx, statements, w)
+			errs[i] = s.run(w.query, w.args...)
 		}
-		if _, err = db.conn.ExecContext(ctx, "COMMIT"); err != nil {
-			_, _ = db.conn.ExecContext(ctx, "ROLLBACK")
+		if err = s.run("COMMIT"); err != nil {
+			_ = s.run("ROLLBACK")
 		}
 	}
 	for i, w := range group {
-		if errs[i] == nil && err != nil {
-			errs[i] = explain("write to store", err)
+		if errs[i] == nil {
+			errs[i] = err
 		}
 		w.done <- errs[i]
 	}
 }
 
-func (db *DB) run(ctx context.Context, statements map[string]*sql.Stmt, w *write) error {
-	stmt := statements[w.query]
+// run is not bound to a context: a transaction that has begun is finished.
+func (s *statements) run(query string, args ...any) error {
+	ctx := context.Background()
+	stmt := s.prepared[query]
 	if stmt == nil {
 		var err error
-		if stmt, err = db.conn.PrepareContext(ctx, w.query); err != nil {
+		if stmt, err = s.conn.PrepareContext(ctx, query); err != nil {
 			return explain("prepare write", err)
 		}
-		statements[w.query] = stmt
+		s.prepared[query] = stmt
 	}
-	if _, err := stmt.ExecContext(ctx, w.args...); err != nil {
+	if _, err := stmt.ExecContext(ctx, args...); err != nil {
 		return explain("write to store", err)
 	}
 	return nil
