@@ -27,7 +27,7 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
-//go:embed migrations/*.sql
+//go:embed migrations
 var migrations embed.FS
 
 // Memory is the path of a store that lives as long as its DB.
@@ -43,21 +43,33 @@ var ErrNewer = errors.New("the file was made by a newer version of claude-force"
 // ErrClosed is returned by writes after Close.
 var ErrClosed = errors.New("the store is closed")
 
-// DB is an open store. It is safe for concurrent use.
-type DB struct {
+// DB is the store of a project's state. It is safe for concurrent use.
+type DB struct{ *file }
+
+// Open opens the state at path, or [Memory], and makes or migrates its schema.
+// A missing file is created with mode 0600; its folder must exist.
+func Open(ctx context.Context, path string) (*DB, error) {
+	f, err := openFile(ctx, path, "state")
+	if err != nil {
+		return nil, err
+	}
+	return &DB{f}, nil
+}
+
+// file is one open database: a writer of its own beside a pool of readers.
+type file struct {
 	sql   *sql.DB
-	conn  *sql.Conn // the writer's own
+	conn  *sql.Conn // the writer's
 	queue chan *write
 	done  chan struct{}
 
 	stop sync.Once
-	// closing is closed by Close; writers that come later are refused.
+	// closing is closed by Close; writes that come later are refused.
 	closing chan struct{}
 }
 
-// Open opens the store at path, or [Memory], and makes or migrates its schema.
-// A missing file is created with mode 0600; its folder must exist.
-func Open(ctx context.Context, path string) (*DB, error) {
+// openFile opens a database with the schema in the given folder of migrations.
+func openFile(ctx context.Context, path, schema string) (*file, error) {
 	if path != Memory {
 		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 		if err != nil {
@@ -71,17 +83,17 @@ func Open(ctx context.Context, path string) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
-	conn, err := prepare(ctx, pool, path)
+	conn, err := prepare(ctx, pool, path, schema)
 	if err != nil {
 		pool.Close()
 		return nil, explain("open store "+filepath.Base(path), err)
 	}
-	db := &DB{
+	f := &file{
 		sql: pool, conn: conn,
 		queue: make(chan *write, 1024), done: make(chan struct{}), closing: make(chan struct{}),
 	}
-	go db.writeLoop()
-	return db, nil
+	go f.writeLoop()
+	return f, nil
 }
 
 func dsn(path string) string {
@@ -98,7 +110,7 @@ func dsn(path string) string {
 	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + q.Encode()
 }
 
-func prepare(ctx context.Context, pool *sql.DB, path string) (*sql.Conn, error) {
+func prepare(ctx context.Context, pool *sql.DB, path, schema string) (*sql.Conn, error) {
 	if path == Memory {
 		pool.SetMaxOpenConns(1) // each connection would have a database of its own
 	}
@@ -106,7 +118,7 @@ func prepare(ctx context.Context, pool *sql.DB, path string) (*sql.Conn, error) 
 	if err != nil {
 		return nil, err
 	}
-	if err := migrate(ctx, conn); err != nil {
+	if err := migrate(ctx, conn, schema); err != nil {
 		conn.Close()
 		return nil, err
 	}
@@ -115,8 +127,8 @@ func prepare(ctx context.Context, pool *sql.DB, path string) (*sql.Conn, error) 
 
 // migrate brings the schema to this version, one transaction a step. Two
 // processes may try at once: the second finds the work done.
-func migrate(ctx context.Context, conn *sql.Conn) error {
-	steps, err := fs.Glob(migrations, "migrations/*.sql")
+func migrate(ctx context.Context, conn *sql.Conn, schema string) error {
+	steps, err := fs.Glob(migrations, "migrations/"+schema+"/*.sql")
 	if err != nil {
 		return err
 	}
@@ -167,12 +179,12 @@ func migrateOne(ctx context.Context, conn *sql.Conn, from int, file string) (err
 }
 
 // Close writes what is queued and closes the file. It may be called again.
-func (db *DB) Close() error {
+func (f *file) Close() error {
 	var err error
-	db.stop.Do(func() {
-		close(db.closing)
-		<-db.done
-		err = errors.Join(db.conn.Close(), db.sql.Close())
+	f.stop.Do(func() {
+		close(f.closing)
+		<-f.done
+		err = errors.Join(f.conn.Close(), f.sql.Close())
 	})
 	return err
 }

@@ -3,29 +3,48 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"errors"
 )
 
-// write is one statement with its arguments, waiting for its commit.
+// write is what one caller wants written, waiting for its commit.
 type write struct {
-	query string
-	args  []any
-	done  chan error
+	do   func(*statements) error
+	done chan error
 }
 
 // most bounds a transaction, so that no writer waits long for its neighbours.
 const most = 512
 
 // exec queues one statement and waits until it is committed.
-func (db *DB) exec(ctx context.Context, query string, args ...any) error {
-	w := &write{query: query, args: args, done: make(chan error, 1)}
+func (f *file) exec(ctx context.Context, query string, args ...any) error {
+	return f.write(ctx, func(s *statements) error { return s.run(query, args...) })
+}
+
+// update queues several statements, all or none of which are kept, and waits
+// until they are committed.
+func (f *file) update(ctx context.Context, do func(*statements) error) error {
+	return f.write(ctx, func(s *statements) error {
+		if err := s.run("SAVEPOINT part"); err != nil {
+			return err
+		}
+		err := do(s)
+		if err != nil {
+			_ = s.run("ROLLBACK TO part") // the transaction may be gone with the disk
+		}
+		return errors.Join(err, s.run("RELEASE part"))
+	})
+}
+
+func (f *file) write(ctx context.Context, do func(*statements) error) error {
+	w := &write{do: do, done: make(chan error, 1)}
 	select {
-	case <-db.closing:
+	case <-f.closing:
 		return ErrClosed
 	default:
 	}
 	select {
-	case db.queue <- w:
-	case <-db.closing:
+	case f.queue <- w:
+	case <-f.closing:
 		return ErrClosed
 	case <-ctx.Done():
 		return ctx.Err()
@@ -33,7 +52,7 @@ func (db *DB) exec(ctx context.Context, query string, args ...any) error {
 	select {
 	case err := <-w.done:
 		return err
-	case <-db.done:
+	case <-f.done:
 		select { // the last transaction may have answered
 		case err := <-w.done:
 			return err
@@ -45,34 +64,34 @@ func (db *DB) exec(ctx context.Context, query string, args ...any) error {
 
 // writeLoop owns the connection. It ends when the store closes and the queue
 // is empty.
-func (db *DB) writeLoop() {
-	defer close(db.done)
-	s := statements{conn: db.conn, prepared: map[string]*sql.Stmt{}}
+func (f *file) writeLoop() {
+	defer close(f.done)
+	s := statements{conn: f.conn, prepared: map[string]*sql.Stmt{}}
 	defer s.close()
 	group := make([]*write, 0, most)
 	for {
 		group = group[:0]
 		select {
-		case w := <-db.queue:
+		case w := <-f.queue:
 			group = append(group, w)
-		case <-db.closing:
+		case <-f.closing:
 			select {
-			case w := <-db.queue:
+			case w := <-f.queue:
 				group = append(group, w)
 			default:
 				return
 			}
 		}
-		group = db.gather(group)
+		group = f.gather(group)
 		s.commit(group)
 	}
 }
 
 // gather takes what else is waiting, without waiting for more.
-func (db *DB) gather(group []*write) []*write {
+func (f *file) gather(group []*write) []*write {
 	for len(group) < most {
 		select {
-		case w := <-db.queue:
+		case w := <-f.queue:
 			group = append(group, w)
 		default:
 			return group
@@ -103,7 +122,7 @@ func (s *statements) commit(group []*write) {
 	err := s.run("BEGIN IMMEDIATE")
 	if err == nil {
 		for i, w := range group {
-			errs[i] = s.run(w.query, w.args...)
+			errs[i] = w.do(s)
 		}
 		if err = s.run("COMMIT"); err != nil {
 			_ = s.run("ROLLBACK")

@@ -9,12 +9,10 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 	"slices"
 	"strings"
 	"syscall"
 
-	"github.com/mattn/go-isatty"
 	"github.com/spf13/cobra"
 
 	claudeforce "github.com/claude-force/claude-force"
@@ -181,11 +179,4 @@ func asUsage(err error) error {
 	// A suggestion comes on lines of its own: the first holds the fault.
 	text := strings.Join(strings.Fields(err.Error()), " ")
 	return &claudeforce.Error{Code: claudeforce.CodeUsage, Message: text, Hint: "--help shows how", Err: err}
-}
-
-// isTerminal reports whether f is a terminal; a file, a pipe and /dev/null are
-// none.
-func isTerminal(f any) bool {
-	file, ok := f.(*os.File)
-	return ok && isatty.IsTerminal(file.Fd())
 }

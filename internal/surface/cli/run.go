@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	claudeforce "github.com/claude-force/claude-force"
+	"github.com/claude-force/claude-force/internal/surface/cli/markdown"
 )
 
 type runFlags struct {
@@ -138,7 +139,7 @@ func (f *runFlags) check(cmd *cobra.Command) error {
 func (a *app) execute(ctx context.Context, e *claudeforce.Engine, r claudeforce.Run, f *runFlags, out *output) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	live := &reader{out: a.Out, leave: cancel}
+	live := &reader{out: a.Out, leave: cancel, clean: isTerminal(a.Out)}
 	if f.stream && !a.json && out.isStdout() {
 		r.Emit = live.event
 	}
@@ -207,6 +208,8 @@ func (a *app) summarise(r *claudeforce.Result) {
 type reader struct {
 	out   io.Writer
 	leave context.CancelCauseFunc
+	// clean takes out what could drive a terminal.
+	clean bool
 	wrote bool
 	last  byte
 }
@@ -214,8 +217,12 @@ type reader struct {
 func (r *reader) event(e claudeforce.Event) {
 	switch {
 	case e.Kind == claudeforce.EventText && e.Text != "":
-		r.wrote, r.last = true, e.Text[len(e.Text)-1]
-		if _, err := io.WriteString(r.out, e.Text); err != nil {
+		text := e.Text
+		if r.clean {
+			text = markdown.Plain(text)
+		}
+		r.wrote, r.last = true, text[len(text)-1]
+		if _, err := io.WriteString(r.out, text); err != nil {
 			r.leave(&claudeforce.Error{Code: claudeforce.CodeCancelled, Message: "nobody reads the output any more", Err: err})
 		}
 	case e.Kind == claudeforce.EventRestart && r.wrote:
