@@ -20,7 +20,7 @@ func (c *Client) CountTokens(ctx context.Context, req *llm.Request) (int, error)
 	// The endpoint refuses what only shapes the output.
 	p := llm.Params{
 		Model: req.Model, System: req.System, Messages: req.Messages,
-		Tools: req.Tools, ToolChoice: req.ToolChoice, Thinking: req.Thinking,
+		Tools: req.Tools, ToolChoice: req.ToolChoice, Thinking: req.Thinking, OutputFormat: req.OutputFormat,
 	}
 	body := llm.New(p, llm.Labels{}).Body()
 	var out struct {

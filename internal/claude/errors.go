@@ -17,9 +17,11 @@ import (
 	"github.com/claude-force/claude-force/internal/llm"
 )
 
-// spendCap is the error code of a limit on money: its 429 has no retry-after,
-// and waiting does not help.
-const spendCap = "enforced_spend_limit_reached"
+// spendCaps are the error codes of limits on money: their 429 has no
+// retry-after, and waiting does not help.
+func spendCaps(code string) bool {
+	return code == "enforced_spend_limit_reached" || code == "contract_spend_limit_reached"
+}
 
 // wireError is the API's error object.
 type wireError struct {
@@ -76,7 +78,7 @@ func (c *Client) classify(w wireError, status int) *llm.Error {
 	}
 	lower := strings.ToLower(w.Message)
 	switch {
-	case w.Details.ErrorCode == spendCap,
+	case spendCaps(w.Details.ErrorCode),
 		w.Type == llm.CodeInvalidRequest && strings.Contains(lower, "usage limits"):
 		e.Code = llm.CodeSpendLimit
 	case w.Type == llm.CodeInvalidRequest && strings.Contains(lower, "credit balance"):
@@ -95,7 +97,11 @@ func retryable(code llm.Code, status int) bool {
 		llm.CodeNotFound, llm.CodeTooLarge, llm.CodeSpendLimit:
 		return false
 	}
-	return status == http.StatusRequestTimeout || status >= 500
+	switch status { // of a type that only a gateway knows
+	case http.StatusRequestTimeout, http.StatusConflict, http.StatusTooManyRequests:
+		return true
+	}
+	return status >= 500
 }
 
 func codeOfStatus(status int) llm.Code {
