@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 
 	"github.com/claude-force/claude-force/internal/claude"
 	"github.com/claude-force/claude-force/internal/config"
@@ -32,7 +33,10 @@ type Engine struct {
 	catalogue func() (catalogue, error)
 	client    func() (*claude.Client, error)
 	caller    func() (llm.Caller, error)
-	ledger    *ledger
+	answers   func() *answers
+	// answersOpen guards Close against opening what was never used.
+	answersOpen atomic.Bool
+	ledger      *ledger
 }
 
 // Open reads the settings and finds the project. It makes no connection and
@@ -54,6 +58,7 @@ func Open(o Options) (*Engine, error) {
 	e.catalogue = sync.OnceValues(e.loadCatalogue)
 	e.client = sync.OnceValues(e.newClient)
 	e.caller = sync.OnceValues(e.newCaller)
+	e.answers = sync.OnceValue(e.openAnswers)
 	return e, nil
 }
 
@@ -63,7 +68,13 @@ func (e *Engine) Close() error {
 	if c, err := e.client(); err == nil {
 		c.Close()
 	}
-	err := e.ledger.Close()
+	var err error
+	if e.answersOpen.Load() {
+		err = e.answers().close()
+	}
+	if ledgerErr := e.ledger.Close(); err == nil {
+		err = ledgerErr
+	}
 	if projectErr := e.project.Close(); err == nil {
 		err = projectErr
 	}
@@ -75,7 +86,9 @@ func (e *Engine) Close() error {
 
 // stack is the way of every call to a model, the outermost layer first. A new
 // gain is one more line.
-func (e *Engine) stack(api llm.Caller, prices *model.Catalogue) llm.Caller {
+func (e *Engine) stack(api llm.Caller, prices *model.Catalogue, reuse *answers) llm.Caller {
+	price := priceOf(prices, e.options.Now)
+	joins, kept := reuse.layers(price)
 	var recorded llm.Layer
 	var exchanges charge.Store
 	if e.config.Bool("tracking") {
@@ -86,6 +99,8 @@ func (e *Engine) stack(api llm.Caller, prices *model.Catalogue) llm.Caller {
 	return llm.Stack(
 		api,
 		recorded,
+		joins,
+		kept,
 		limit.Layer(limit.Options{Attempts: e.config.Integer("retries"), Jitter: e.options.Jitter, OnRetry: e.logRetry}),
 		charge.Layer(charge.Options{Store: exchanges, Catalogue: prices, Now: e.options.Now}),
 	)
@@ -100,7 +115,7 @@ func (e *Engine) newCaller() (llm.Caller, error) {
 	if err != nil {
 		return nil, err
 	}
-	return e.stack(client, c.Catalogue), nil
+	return e.stack(client, c.Catalogue, e.answers()), nil
 }
 
 // openProject finds the project, or takes the built-in library.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -164,9 +165,10 @@ func TestManyRunsAtOnce(t *testing.T) {
 	e := open(t, claudeforce.Options{Getenv: environment(t, url)})
 	var wg sync.WaitGroup
 	ids := sync.Map{}
-	for range 200 {
+	for i := range 200 {
 		wg.Go(func() {
-			r, err := e.Run(context.Background(), claudeforce.Run{Agent: "code-reviewer", Task: "[[say done]]"})
+			task := fmt.Sprintf("task %d: [[say done]]", i)
+			r, err := e.Run(context.Background(), claudeforce.Run{Agent: "code-reviewer", Task: task})
 			if err != nil || r.Output != "done" {
 				t.Errorf("Run = %+v, %v", r, err)
 				return

@@ -41,6 +41,7 @@ const (
 	CodeRefusal        = llm.CodeRefusal
 	CodeMaxTokens      = llm.CodeMaxTokens
 	CodeContextWindow  = llm.CodeContextWindow
+	CodeCacheMiss      = llm.CodeCacheMiss
 	CodeInternal       = llm.CodeInternal
 )
 

@@ -39,6 +39,9 @@ type Run struct {
 	// Effort is low, medium, high, xhigh or max; empty leaves it to the
 	// agent's file and then to the model.
 	Effort string
+	// Reuse says whether an earlier answer may stand in; empty leaves it to
+	// the settings of the cache.
+	Reuse Reuse
 	// Timeout is the deadline of the run; 0 means the setting `timeout`.
 	Timeout time.Duration
 	// Emit is handed each event of the stream, in order, before Run returns;
@@ -69,8 +72,9 @@ type Result struct {
 	// Partial says that Output ends in the middle.
 	Partial    bool
 	StopReason string
-	// Cache says where the answer came from: "off" means that no cache was
-	// asked.
+	// Cache says where the answer came from: "miss" is a call, "memory" and
+	// "disk" are kept answers, "coalesced" is a call that another run made,
+	// "off" a call that no cache was asked before.
 	Cache string
 	Usage Usage
 	// Cost is the sum of all attempts; nil where the price is not known.

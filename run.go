@@ -52,7 +52,8 @@ func (e *Engine) Run(ctx context.Context, r Run) (*Result, error) {
 	defer cancel()
 	began := e.options.Now()
 	resp, err := caller.Call(ctx, req, emit)
-	return e.result(req, resp, err, e.options.Now().Sub(began), warnings)
+	took := e.options.Now().Sub(began)
+	return e.result(req, resp, err, took, append(warnings, e.answers().drain()...))
 }
 
 func checkTask(r Run) error {
@@ -96,6 +97,7 @@ func (e *Engine) prepare(ctx context.Context, r Run, agent *project.Agent) (*llm
 		RunID: e.options.NewID(), Agent: agent.Name, Requested: in.Model.Requested,
 		TaskHash: hex.EncodeToString(sum[:8]),
 	})
+	req.Reuse = e.reuse(r, req)
 	if m := in.Model.Model; m != nil {
 		if err := e.checkSize(ctx, req, m); err != nil {
 			return nil, nil, err
@@ -134,7 +136,7 @@ func (e *Engine) checkSize(ctx context.Context, req *llm.Request, m *model.Model
 	}
 	n, err := client.CountTokens(ctx, req)
 	if err != nil {
-		return nil //nolint:nilerr // not every server counts; the call itself will tell
+		return nil // not every server counts; the call itself will tell
 	}
 	if n > m.Context {
 		return tooLong(n, "", m)
@@ -162,7 +164,7 @@ func (e *Engine) result(req *llm.Request, resp *llm.Response, err error, took ti
 		RunID: req.RunID, Agent: req.Agent, Model: req.Model,
 		Success: failure == nil, Err: failure,
 		Output: resp.Text, Partial: resp.Partial, StopReason: resp.StopReason,
-		Cache: "off", Duration: took, Attempts: resp.Attempts, RequestID: resp.RequestID,
+		Cache: "off", Saved: Money(resp.Saved), Duration: took, Attempts: resp.Attempts, RequestID: resp.RequestID,
 		Simulated: e.options.Demo,
 		Usage: Usage{
 			InputTokens: resp.Usage.Input, OutputTokens: resp.Usage.Output,
@@ -170,6 +172,9 @@ func (e *Engine) result(req *llm.Request, resp *llm.Response, err error, took ti
 			Incomplete: resp.Usage.Incomplete,
 		},
 		Warnings: append(warnings, resp.Warnings...),
+	}
+	if resp.Source != "" {
+		out.Cache = string(resp.Source)
 	}
 	if cost := Money(resp.Cost.Nano); !resp.Cost.Unknown {
 		out.Cost = &cost

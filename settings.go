@@ -5,6 +5,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"time"
 
 	"github.com/claude-force/claude-force/internal/config"
 	"github.com/claude-force/claude-force/internal/project"
@@ -91,6 +92,11 @@ func (e *Engine) userSettings() (project.Settings, error) {
 		return nil, projectError(err)
 	}
 	return s, nil
+}
+
+// ParseDuration reads a duration as the settings do: 90s, 30m, 24h or 7d.
+func ParseDuration(s string) (time.Duration, error) {
+	return config.ParseDuration(s)
 }
 
 func entries(settings project.Settings) map[string]config.Entry {

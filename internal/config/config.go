@@ -161,3 +161,14 @@ func (c *Config) Duration(name string) time.Duration {
 	d, _ := ParseDuration(c.Text(name))
 	return d
 }
+
+// Size returns a setting of kind Size, in bytes.
+func (c *Config) Size(name string) int64 {
+	n, _ := parseSize(c.Text(name))
+	return n
+}
+
+// List returns a setting of kind List: its items, without empty ones.
+func (c *Config) List(name string) []string {
+	return strings.FieldsFunc(c.Text(name), func(r rune) bool { return r == ',' || r == ' ' })
+}

@@ -82,14 +82,14 @@ func TestBadValuesNameTheirPlace(t *testing.T) {
 
 func TestUnknownAndPlannedNamesAreWarnings(t *testing.T) {
 	c, err := config.Load(config.Sources{User: map[string]config.Entry{
-		"modle":     {Value: "x", Where: "c.yaml:1"},
-		"cache.ttl": {Value: "7d", Where: "c.yaml:2"},
+		"modle":  {Value: "x", Where: "c.yaml:1"},
+		"memory": {Value: "on", Where: "c.yaml:2"},
 	}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	got := strings.Join(c.Warnings, "\n")
-	if !strings.Contains(got, "c.yaml:1: modle is not a setting; did you mean model?") || !strings.Contains(got, "c.yaml:2: cache.ttl has no effect in this version") {
+	if !strings.Contains(got, "c.yaml:1: modle is not a setting; did you mean model?") || !strings.Contains(got, "c.yaml:2: memory has no effect in this version") {
 		t.Errorf("warnings:\n%s", got)
 	}
 }
@@ -133,10 +133,10 @@ func TestLocate(t *testing.T) {
 		env           map[string]string
 		want          config.Paths
 	}{
-		"project": {"/p", "/h", nil, config.Paths{ConfigFile: "/h/.config/claude-force/config.yaml", ModelsFile: "/h/.config/claude-force/models.json", State: "/p/.claude/force", InProject: true}},
-		"none":    {"", "/h", nil, config.Paths{ConfigFile: "/h/.config/claude-force/config.yaml", ModelsFile: "/h/.config/claude-force/models.json", State: "/h/.local/state/claude-force"}},
-		"XDG":     {"", "/h", map[string]string{"XDG_CONFIG_HOME": "/c", "XDG_STATE_HOME": "/s"}, config.Paths{ConfigFile: "/c/claude-force/config.yaml", ModelsFile: "/c/claude-force/models.json", State: "/s/claude-force"}},
-		"own":     {"", "/h", map[string]string{"CLAUDE_FORCE_HOME": "/o"}, config.Paths{ConfigFile: "/o/config.yaml", ModelsFile: "/o/models.json", State: "/o/state/no-project"}},
+		"project": {"/p", "/h", nil, config.Paths{ConfigFile: "/h/.config/claude-force/config.yaml", ModelsFile: "/h/.config/claude-force/models.json", Cache: "/h/.cache/claude-force", State: "/p/.claude/force", InProject: true}},
+		"none":    {"", "/h", nil, config.Paths{ConfigFile: "/h/.config/claude-force/config.yaml", ModelsFile: "/h/.config/claude-force/models.json", Cache: "/h/.cache/claude-force", State: "/h/.local/state/claude-force"}},
+		"XDG":     {"", "/h", map[string]string{"XDG_CONFIG_HOME": "/c", "XDG_STATE_HOME": "/s"}, config.Paths{ConfigFile: "/c/claude-force/config.yaml", ModelsFile: "/c/claude-force/models.json", Cache: "/h/.cache/claude-force", State: "/s/claude-force"}},
+		"own":     {"", "/h", map[string]string{"CLAUDE_FORCE_HOME": "/o"}, config.Paths{ConfigFile: "/o/config.yaml", ModelsFile: "/o/models.json", Cache: "/o/cache", State: "/o/state/no-project"}},
 		"no home": {"", "", nil, config.Paths{}},
 	} {
 		if got := config.Locate(c.project, c.home, env(c.env)); got != c.want {

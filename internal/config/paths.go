@@ -12,6 +12,8 @@ type Paths struct {
 	// ConfigFile is the user's settings; ModelsFile the catalogue that
 	// `models update` keeps.
 	ConfigFile, ModelsFile string
+	// Cache is the folder of cache.db and its secret.
+	Cache string
 	// State is the folder of state.db. Project says that it lies inside the
 	// project and wants a .gitignore.
 	State     string
@@ -26,6 +28,7 @@ func Locate(projectDir, home string, getenv func(string) string) Paths {
 		return Paths{
 			ConfigFile: filepath.Join(own, "config.yaml"),
 			ModelsFile: filepath.Join(own, "models.json"),
+			Cache:      filepath.Join(own, "cache"),
 			State:      filepath.Join(own, "state", stateName(projectDir)),
 		}
 	}
@@ -33,6 +36,9 @@ func Locate(projectDir, home string, getenv func(string) string) Paths {
 	if dir := base(getenv("XDG_CONFIG_HOME"), home, ".config"); dir != "" {
 		p.ConfigFile = filepath.Join(dir, "claude-force", "config.yaml")
 		p.ModelsFile = filepath.Join(dir, "claude-force", "models.json")
+	}
+	if dir := base(getenv("XDG_CACHE_HOME"), home, ".cache"); dir != "" {
+		p.Cache = filepath.Join(dir, "claude-force")
 	}
 	if projectDir != "" {
 		p.State, p.InProject = filepath.Join(projectDir, ".claude", "force"), true

@@ -57,6 +57,9 @@ const (
 	CodeMaxTokens Code = "max_tokens"
 	// CodeContextWindow is an answer cut by the model's context window.
 	CodeContextWindow Code = "model_context_window_exceeded"
+	// CodeCacheMiss is a run that may only take an answer that is kept, and
+	// there is none.
+	CodeCacheMiss Code = "cache_miss"
 	// CodeInternal is a fault of this program.
 	CodeInternal Code = "internal_error"
 )

@@ -65,12 +65,37 @@ type Labels struct {
 	TaskHash string
 }
 
+// ReuseMode says whether an earlier answer may stand in for a new one.
+type ReuseMode uint8
+
+// The modes of reuse.
+const (
+	// ReuseOff neither takes nor keeps an answer, and joins nobody.
+	ReuseOff ReuseMode = iota
+	// ReuseOn takes an answer that is kept, or joins a call in flight, and
+	// keeps the answer of a new call.
+	ReuseOn
+	// ReuseOnly takes an answer that is kept, and makes no call.
+	ReuseOnly
+	// ReuseRefresh makes a call of its own and keeps its answer.
+	ReuseRefresh
+)
+
+// Reuse is a mode and the key under which answers are shared: two requests
+// with one key have one answer.
+type Reuse struct {
+	Mode ReuseMode
+	Key  [32]byte
+}
+
 // Request is a question to a model, rendered and immutable. It is safe for
 // concurrent use.
 type Request struct {
 	Params
 	Labels
-	body []byte
+	// Reuse is set by whoever made the request, before its first use.
+	Reuse Reuse
+	body  []byte
 }
 
 // New renders params once. The caller must not change what params point to

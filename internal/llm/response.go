@@ -30,11 +30,30 @@ type Response struct {
 	Attempts int
 	// Cost is the sum of all attempts.
 	Cost Cost
+	// Source says where the answer came from; empty means a call.
+	Source Source
+	// Saved is what a call would have cost that was not made, in nano-dollars.
+	Saved int64
 	// FirstToken is the time from sending the last attempt to its first event.
 	FirstToken time.Duration
 	// Warnings are for the user: one sentence each.
 	Warnings []string
 }
+
+// Source is where an answer came from.
+type Source string
+
+// The sources of an answer. The empty one is a call that no cache was asked
+// before.
+const (
+	// SourceMiss is a call after the cache had no answer.
+	SourceMiss Source = "miss"
+	// SourceMemory and SourceDisk are the tiers of the cache.
+	SourceMemory Source = "memory"
+	SourceDisk   Source = "disk"
+	// SourceCoalesced is somebody else's call that was in flight.
+	SourceCoalesced Source = "coalesced"
+)
 
 // Whole reports whether the model ended its answer by itself. A refusal, an
 // answer cut by max_tokens or by the context window, and a partial one are

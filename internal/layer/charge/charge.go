@@ -71,7 +71,7 @@ func (c *caller) Call(ctx context.Context, req *llm.Request, emit func(llm.Event
 		row.Usage.Incomplete = mayHaveBeenBilled(e)
 	}
 	if resp != nil {
-		resp.Cost = c.price(req, resp, began)
+		resp.Cost = Price(c.Catalogue, req, resp, began)
 		row.Answered, row.Usage, row.Cost = resp.Model, resp.Usage, resp.Cost
 		row.FirstToken, row.StopReason = resp.FirstToken, resp.StopReason
 		if resp.RequestID != "" {
@@ -101,9 +101,9 @@ func mayHaveBeenBilled(e *llm.Error) bool {
 	return false
 }
 
-// price asks for the card of the model that answered: a gateway may have
+// Price returns what the exchange of a response costs at a time. It asks for the card of the model that answered: a gateway may have
 // chosen another than the one that was asked for.
-func (c *caller) price(req *llm.Request, resp *llm.Response, at time.Time) llm.Cost {
+func Price(c *model.Catalogue, req *llm.Request, resp *llm.Response, at time.Time) llm.Cost {
 	id := resp.Model
 	if id == "" {
 		id = req.Model
@@ -112,7 +112,7 @@ func (c *caller) price(req *llm.Request, resp *llm.Response, at time.Time) llm.C
 	if u.Prompt() == 0 && u.Output == 0 {
 		return llm.Cost{}
 	}
-	m, _ := c.Catalogue.Lookup(id)
+	m, _ := c.Lookup(id)
 	tokens := model.Usage{
 		Input: u.Input, Output: u.Output, CacheRead: u.CacheRead,
 		CacheWrite5m: u.CacheWrite5m, CacheWrite1h: u.CacheWrite1h,

@@ -36,6 +36,10 @@ type Run struct {
 	Cost       llm.Cost
 	RequestID  string
 	Partial    bool
+	// Source says where the answer came from, Saved what it would have cost,
+	// in nano-dollars.
+	Source llm.Source
+	Saved  int64
 }
 
 // Store keeps runs. It is safe for concurrent use.
@@ -66,7 +70,7 @@ func (c *caller) Call(ctx context.Context, req *llm.Request, emit func(llm.Event
 		Labels: req.Labels, Model: req.Model, Started: began, Duration: c.now().Sub(began),
 		Status: Succeeded, StopReason: resp.StopReason, FirstToken: resp.FirstToken,
 		Attempts: resp.Attempts, Usage: resp.Usage, Cost: resp.Cost,
-		RequestID: resp.RequestID, Partial: resp.Partial,
+		RequestID: resp.RequestID, Partial: resp.Partial, Source: resp.Source, Saved: resp.Saved,
 	}
 	if failure := outcome(resp, err); failure != nil {
 		row.Status, row.Error = Failed, failure.Code

@@ -18,8 +18,8 @@ const insertRun = `INSERT INTO runs (
 	run_id, agent, requested_model, model, status, error, stop_reason,
 	started_us, duration_us, first_token_us, attempts,
 	input, output, cache_write_5m, cache_write_1h, cache_read, incomplete,
-	cost_nano, task_hash, request_id
-) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`
+	cost_nano, task_hash, request_id, source, saved_nano
+) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`
 
 // SaveRun implements [record.Store].
 func (db *DB) SaveRun(ctx context.Context, r record.Run) error {
@@ -29,7 +29,7 @@ func (db *DB) SaveRun(ctx context.Context, r record.Run) error {
 		r.RunID, r.Agent, r.Requested, r.Model, string(r.Status), string(r.Error), r.StopReason,
 		micros(r.Started), r.Duration.Microseconds(), r.FirstToken.Microseconds(), r.Attempts,
 		u.Input, u.Output, u.CacheWrite5m, u.CacheWrite1h, u.CacheRead, u.Incomplete,
-		nano(r.Cost), r.TaskHash, r.RequestID,
+		nano(r.Cost), r.TaskHash, r.RequestID, string(r.Source), r.Saved,
 	)
 }
 

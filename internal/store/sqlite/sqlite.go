@@ -189,6 +189,13 @@ func (f *file) Close() error {
 	return err
 }
 
+// Damaged reports whether an error says that a file is no database, or that
+// its pages make no sense.
+func Damaged(err error) bool {
+	e, ok := errors.AsType[*sqlite.Error](err)
+	return ok && (e.Code()&0xff == sqlite3.SQLITE_CORRUPT || e.Code()&0xff == sqlite3.SQLITE_NOTADB)
+}
+
 // explain wraps err with the operation, and says in words what the driver
 // only says in numbers.
 func explain(operation string, err error) error {

@@ -136,19 +136,40 @@ func (s *statements) commit(group []*write) {
 	}
 }
 
-// run is not bound to a context: a transaction that has begun is finished.
-func (s *statements) run(query string, args ...any) error {
-	ctx := context.Background()
-	stmt := s.prepared[query]
-	if stmt == nil {
-		var err error
-		if stmt, err = s.conn.PrepareContext(ctx, query); err != nil {
-			return explain("prepare write", err)
-		}
-		s.prepared[query] = stmt
+// prepare returns a statement that is prepared once. Statements are not bound
+// to a context: a transaction that has begun is finished.
+func (s *statements) prepare(query string) (*sql.Stmt, error) {
+	if stmt := s.prepared[query]; stmt != nil {
+		return stmt, nil
 	}
-	if _, err := stmt.ExecContext(ctx, args...); err != nil {
+	stmt, err := s.conn.PrepareContext(context.Background(), query)
+	if err != nil {
+		return nil, explain("prepare write", err)
+	}
+	s.prepared[query] = stmt
+	return stmt, nil
+}
+
+func (s *statements) run(query string, args ...any) error {
+	stmt, err := s.prepare(query) //nolint:sqlclosecheck // close closes all of them
+	if err != nil {
+		return err
+	}
+	if _, err := stmt.ExecContext(context.Background(), args...); err != nil {
 		return explain("write to store", err)
 	}
 	return nil
+}
+
+// query reads one row, or returns [sql.ErrNoRows].
+func (s *statements) query(query string, args []any, to ...any) error {
+	stmt, err := s.prepare(query) //nolint:sqlclosecheck // close closes all of them
+	if err != nil {
+		return err
+	}
+	err = stmt.QueryRowContext(context.Background(), args...).Scan(to...)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return explain("read store", err)
+	}
+	return err
 }

@@ -82,7 +82,7 @@ Check the setup:       claude-force doctor`,
 	f.BoolVar(&a.noColor, "no-color", false, "no colours and no Markdown rendering")
 	root.AddCommand(
 		a.runCommand(), a.listCommand(), a.infoCommand(), a.initCommand(), a.modelsCommand(),
-		a.simulateCommand(), a.configCommand(), a.doctorCommand(), a.versionCommand(),
+		a.cacheCommand(), a.simulateCommand(), a.configCommand(), a.doctorCommand(), a.versionCommand(),
 	)
 	return root
 }

@@ -23,6 +23,7 @@ type runFlags struct {
 	timeout        time.Duration
 	stream         bool
 	noTrack        bool
+	reuseFlags
 }
 
 func (a *app) runCommand() *cobra.Command {
@@ -60,6 +61,7 @@ terminal. The answer goes to stdout; warnings and the cost go to stderr.`,
 	fl.DurationVar(&f.timeout, "timeout", 0, "deadline of the run, retries included (default: the setting timeout)")
 	fl.BoolVar(&f.stream, "stream", false, "print the answer as it comes")
 	fl.BoolVar(&f.noTrack, "no-track", false, "keep this run out of the ledger")
+	f.reuseFlags.add(cmd)
 	cmd.MarkFlagsMutuallyExclusive("task", "task-file")
 	return cmd
 }
@@ -110,7 +112,8 @@ func (a *app) runAgent(cmd *cobra.Command, name string, f *runFlags) error {
 		return err
 	}
 	defer out.abandon()
-	r := claudeforce.Run{Agent: name, Task: task, Model: f.model, MaxTokens: f.maxTokens, Effort: f.effort, Timeout: f.timeout}
+	f.set(a.settings)
+	r := claudeforce.Run{Reuse: f.reuse(), Agent: name, Task: task, Model: f.model, MaxTokens: f.maxTokens, Effort: f.effort, Timeout: f.timeout}
 	if cmd.Flags().Changed("temperature") {
 		r.Temperature = &f.temperature
 	}
@@ -189,6 +192,9 @@ func (a *app) summarise(r *claudeforce.Result) {
 	cost := "cost unknown"
 	if r.Cost != nil {
 		cost = "$" + r.Cost.String()
+	}
+	if r.Saved > 0 {
+		cost += " (" + r.Cache + ", saved $" + r.Saved.String() + ")"
 	}
 	if r.Simulated {
 		cost = "would have cost " + cost

@@ -1,0 +1,159 @@
+package cache
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/claude-force/claude-force/internal/llm"
+)
+
+// The first and the longest wait between two looks at somebody else's lease.
+const (
+	firstLook = 10 * time.Millisecond
+	lastLook  = 100 * time.Millisecond
+)
+
+// askOnce makes the call under the key's lease, or waits for the answer of the
+// process that holds it.
+func (c *caller) askOnce(ctx context.Context, req *llm.Request, emit func(llm.Event)) (*llm.Response, error) {
+	key := req.Reuse.Key
+	waited := false
+	for look := firstLook; ; look = min(2*look, lastLook) {
+		held, outcome, err := c.Store.Acquire(ctx, key, c.Holder, waited, c.Now())
+		switch {
+		case ctx.Err() != nil:
+			return nil, llm.ContextError(ctx)
+		case err != nil:
+			// Without a store there is nobody to wait for.
+			c.Warn(err)
+			return c.ask(ctx, req, emit)
+		case held:
+			return c.askHolding(ctx, req, emit, waited)
+		}
+		if a := c.outcome(key, outcome); a != nil {
+			return c.serve(req, a, llm.SourceCoalesced, emit), nil
+		}
+		waited = true
+		if err := sleep(ctx, look); err != nil {
+			return nil, err
+		}
+		if a := c.load(ctx, req); a != nil {
+			return c.serve(req, a, llm.SourceCoalesced, emit), nil
+		}
+	}
+}
+
+// askHolding looks once more, now that nobody else can store an answer, and
+// makes the call.
+func (c *caller) askHolding(ctx context.Context, req *llm.Request, emit func(llm.Event), waited bool) (*llm.Response, error) {
+	key := req.Reuse.Key
+	stop := c.leases.hold()
+	defer stop()
+	if a := c.load(ctx, req); a != nil {
+		c.release(ctx, key, nil)
+		source := llm.SourceDisk
+		if waited {
+			source = llm.SourceCoalesced
+		}
+		return c.serve(req, a, source, emit), nil
+	}
+	resp, err := c.ask(ctx, req, emit)
+	if err == nil && keepable(resp) {
+		return resp, nil // keep has ended the lease
+	}
+	var outcome []byte
+	if err == nil {
+		// A refusal or a cut answer: those who wait would get the same.
+		outcome = c.seal(key, encode(&answer{resp: *resp}))
+	}
+	c.release(ctx, key, outcome)
+	return resp, err
+}
+
+func (c *Cache) release(ctx context.Context, key Key, outcome []byte) {
+	if err := c.Store.Release(context.WithoutCancel(ctx), key, c.Holder, outcome, c.Now()); err != nil {
+		c.Warn(err)
+	}
+}
+
+// seal signs an outcome: what comes from the store is verified, whatever it
+// is.
+func (c *Cache) seal(key Key, value []byte) []byte {
+	mac := c.Signer.sign(key, time.Time{}, value)
+	return append(mac[:], value...)
+}
+
+func (c *Cache) outcome(key Key, sealed []byte) *answer {
+	var e Entry
+	if len(sealed) < len(e.MAC) {
+		return nil
+	}
+	copy(e.MAC[:], sealed)
+	e.Value, e.Signer = sealed[len(e.MAC):], c.Signer.ID()
+	if !c.Signer.Genuine(key, e) {
+		return nil
+	}
+	a, err := decode(e.Value)
+	if err != nil {
+		return nil
+	}
+	return a
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return llm.ContextError(ctx)
+	}
+}
+
+// heartbeat keeps this process's leases alive. Its goroutine lives while at
+// least one is held.
+type heartbeat struct {
+	extend func()
+
+	mu   sync.Mutex
+	held int
+	stop chan struct{}
+}
+
+// hold counts one lease in; the function it returns counts it out.
+func (h *heartbeat) hold() (release func()) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.held++; h.held == 1 {
+		h.stop = make(chan struct{})
+		go h.beat(h.stop)
+	}
+	return func() {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		if h.held--; h.held == 0 {
+			close(h.stop)
+		}
+	}
+}
+
+func (h *heartbeat) beat(stop <-chan struct{}) {
+	t := time.NewTicker(LeaseTime / 3)
+	defer t.Stop()
+	for {
+		select {
+		case <-t.C:
+			h.extend()
+		case <-stop:
+			return
+		}
+	}
+}
+
+func (c *Cache) extendLeases() {
+	if err := c.Store.Extend(context.Background(), c.Holder, c.Now()); err != nil {
+		c.Warn(err)
+	}
+}
