@@ -40,11 +40,12 @@ const insertExchange = `INSERT INTO exchanges (
 	cost_nano, request_id
 ) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`
 
-// SaveExchange implements [charge.Store].
-func (db *DB) SaveExchange(ctx context.Context, e charge.Exchange) error {
+// SaveExchange implements [charge.Store]. It does not wait: the row is written
+// with that of its run, or a moment later if the run goes on.
+func (db *DB) SaveExchange(_ context.Context, e charge.Exchange) error {
 	u := e.Usage
-	return db.exec(
-		ctx, insertExchange,
+	return db.post(
+		insertExchange,
 		e.RunID, e.Agent, e.Model, e.Answered, string(e.Error), e.Status, e.StopReason,
 		micros(e.Started), e.Duration.Microseconds(), e.FirstToken.Microseconds(),
 		u.Input, u.Output, u.CacheWrite5m, u.CacheWrite1h, u.CacheRead, u.Incomplete,

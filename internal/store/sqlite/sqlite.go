@@ -63,6 +63,9 @@ type file struct {
 	queue chan *write
 	done  chan struct{}
 
+	// posted waits for the next transaction; see post.
+	posted posted
+
 	stop sync.Once
 	// closing is closed by Close; writes that come later are refused.
 	closing chan struct{}

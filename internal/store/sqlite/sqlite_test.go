@@ -121,11 +121,35 @@ func TestUnknownCostIsNull(t *testing.T) {
 	r := run("r1")
 	r.Cost.Unknown = true
 	x := charge.Exchange{RunID: "r1", Model: "m", Started: time.Unix(2, 500), Error: llm.CodeRateLimit, Status: 429, Cost: llm.Cost{Unknown: true}}
-	if err := errors.Join(db.SaveRun(t.Context(), r), db.SaveExchange(t.Context(), x)); err != nil {
+	if err := errors.Join(db.SaveExchange(t.Context(), x), db.SaveRun(t.Context(), r)); err != nil {
 		t.Fatal(err)
 	}
 	if got := query(t, path, "SELECT r.cost_nano IS NULL AND x.cost_nano IS NULL AND x.started_us = 2000000 AND x.http_status = 429 FROM runs r JOIN exchanges x USING (run_id)"); got != "1" {
 		t.Errorf("rows are not as saved: %s", got)
+	}
+}
+
+// An exchange goes with the next run, or by itself after a moment; Close
+// leaves none behind.
+func TestExchangesAreNotLost(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "state.db")
+	db := open(t, path)
+	if err := db.SaveExchange(t.Context(), charge.Exchange{RunID: "alone"}); err != nil {
+		t.Fatal(err)
+	}
+	for query(t, path, "SELECT count(*) FROM exchanges") != "1" {
+		if t.Context().Err() != nil {
+			t.Fatal("the row never came")
+		}
+	}
+	if err := errors.Join(db.SaveExchange(t.Context(), charge.Exchange{RunID: "last"}), db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if got := query(t, path, "SELECT count(*) FROM exchanges"); got != "2" {
+		t.Errorf("%s rows after Close, want 2", got)
+	}
+	if err := db.SaveExchange(t.Context(), charge.Exchange{}); !errors.Is(err, sqlite.ErrClosed) {
+		t.Errorf("SaveExchange after Close = %v", err)
 	}
 }
 

@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"sync"
+	"time"
 )
 
 // write is what one caller wants written, waiting for its commit.
@@ -33,6 +35,59 @@ func (f *file) update(ctx context.Context, do func(*statements) error) error {
 		}
 		return errors.Join(err, s.run("RELEASE part"))
 	})
+}
+
+// postTime is how long a posted write waits for a transaction to join.
+const postTime = 2 * time.Millisecond
+
+// posted are writes that nobody waits for.
+type posted struct {
+	mu    sync.Mutex
+	do    []func(*statements) error
+	alarm *time.Timer
+}
+
+// post queues one statement without waiting: it goes with the next
+// transaction, ahead of what that one is for, and after a moment in one of its
+// own. If it fails, the writers of that transaction are told.
+func (f *file) post(query string, args ...any) error {
+	select {
+	case <-f.closing:
+		return ErrClosed
+	default:
+	}
+	p := &f.posted
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.do = append(p.do, func(s *statements) error { return s.run(query, args...) })
+	switch {
+	case p.alarm == nil:
+		p.alarm = time.AfterFunc(postTime, f.flush)
+	case len(p.do) == 1:
+		p.alarm.Reset(postTime)
+	}
+	return nil
+}
+
+// flush writes what was posted. A failure is kept for the next writer to be
+// told.
+func (f *file) flush() {
+	err := f.write(context.Background(), func(*statements) error { return nil })
+	if err != nil && !errors.Is(err, ErrClosed) {
+		f.posted.mu.Lock()
+		defer f.posted.mu.Unlock()
+		f.posted.do = append(f.posted.do, func(*statements) error { return err })
+	}
+}
+
+func (p *posted) take() []func(*statements) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	do := p.do
+	if p.do = nil; p.alarm != nil {
+		p.alarm.Stop()
+	}
+	return do
 }
 
 func (f *file) write(ctx context.Context, do func(*statements) error) error {
@@ -79,11 +134,14 @@ func (f *file) writeLoop() {
 			case w := <-f.queue:
 				group = append(group, w)
 			default:
+				if posted := f.posted.take(); len(posted) > 0 {
+					s.commit(posted, nil)
+				}
 				return
 			}
 		}
 		group = f.gather(group)
-		s.commit(group)
+		s.commit(f.posted.take(), group)
 	}
 }
 
@@ -114,19 +172,24 @@ func (s *statements) close() {
 	}
 }
 
-// commit runs a group as one transaction and answers each of its writers. A
-// statement that fails takes nothing else with it, unless the transaction
-// cannot be committed.
-func (s *statements) commit(group []*write) {
+// commit runs what was posted and then a group as one transaction, and answers
+// the writers of the group. A statement that fails takes nothing else with it,
+// unless the transaction cannot be committed.
+func (s *statements) commit(posted []func(*statements) error, group []*write) {
 	errs := make([]error, len(group))
 	err := s.run("BEGIN IMMEDIATE")
 	if err == nil {
+		var lost error
+		for _, do := range posted {
+			lost = errors.Join(lost, do(s))
+		}
 		for i, w := range group {
 			errs[i] = w.do(s)
 		}
 		if err = s.run("COMMIT"); err != nil {
 			_ = s.run("ROLLBACK")
 		}
+		err = errors.Join(lost, err)
 	}
 	for i, w := range group {
 		if errs[i] == nil {
