@@ -60,6 +60,7 @@ func Main(ctx context.Context, args []string, s Streams) int {
 }
 
 func (a *app) rootCommand() *cobra.Command {
+	version := false
 	root := &cobra.Command{
 		Use:   "claude-force",
 		Short: "Run named Claude agents: one, many at once, or chained",
@@ -68,9 +69,13 @@ func (a *app) rootCommand() *cobra.Command {
 Try it without a key:  claude-force run agent code-reviewer --demo --task-file FILE
 Start a project:       claude-force init
 Check the setup:       claude-force doctor`,
-		Args:          groupArgs,
-		RunE:          showHelp,
-		Version:       claudeforce.Version(),
+		Args: groupArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if version {
+				return a.showVersion()
+			}
+			return showHelp(cmd, args)
+		},
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
@@ -80,6 +85,7 @@ Check the setup:       claude-force doctor`,
 	f.StringVar(&a.project, "project", "", "project folder (default: the nearest folder upward that holds .claude/)")
 	f.BoolVar(&a.demo, "demo", false, "answer from a simulator in this process: no key, no cost, nothing kept")
 	f.BoolVar(&a.noColor, "no-color", false, "no colours and no Markdown rendering")
+	root.Flags().BoolVar(&version, "version", false, "print the version")
 	root.AddCommand(
 		a.runCommand(), a.listCommand(), a.infoCommand(), a.initCommand(), a.modelsCommand(),
 		a.cacheCommand(), a.simulateCommand(), a.configCommand(), a.doctorCommand(), a.versionCommand(),
