@@ -273,11 +273,34 @@ func (c *Client) request(ctx context.Context, method, path string, body []byte, 
 func setStreamBody(hr *http.Request, body []byte) {
 	const field = `{"stream":true,`
 	hr.ContentLength = int64(len(field) + len(body) - 1)
-	hr.GetBody = func() (io.ReadCloser, error) {
-		return io.NopCloser(io.MultiReader(strings.NewReader(field), bytes.NewReader(body[1:]))), nil
-	}
+	hr.GetBody = func() (io.ReadCloser, error) { return &parts{first: field, rest: body[1:]}, nil }
 	hr.Body, _ = hr.GetBody()
 }
+
+// parts reads two pieces one after the other. Unlike [io.MultiReader] it has
+// no WriteTo: net/http would have that one allocate a buffer of 32 KB a call.
+type parts struct {
+	first string
+	rest  []byte
+}
+
+// Read implements [io.Reader].
+func (p *parts) Read(b []byte) (int, error) {
+	n := copy(b, p.first)
+	p.first = p.first[n:]
+	if n == len(b) {
+		return n, nil
+	}
+	m := copy(b[n:], p.rest)
+	p.rest = p.rest[m:]
+	if n+m == 0 {
+		return 0, io.EOF
+	}
+	return n + m, nil
+}
+
+// Close implements [io.Closer].
+func (p *parts) Close() error { return nil }
 
 func requestID(h http.Header) string { return clean(h.Get("Request-Id"), 100) }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"runtime"
 	"sync"
 	"time"
 )
@@ -140,6 +141,8 @@ func (f *file) writeLoop() {
 				return
 			}
 		}
+		// Who is about to write gets the chance to, and shares the commit.
+		runtime.Gosched()
 		group = f.gather(group)
 		s.commit(f.posted.take(), group)
 	}

@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"text/tabwriter"
@@ -49,12 +51,14 @@ func showList[T any](a *app, p page, items []T, header string, row func(T) []str
 			Offset int `json:"offset"`
 		}{items, total, p.limit, p.offset})
 	}
-	w := tabwriter.NewWriter(a.Out, 0, 0, 2, ' ', 0)
+	// A table is written cell by cell: without a buffer, a system call each.
+	out := bufio.NewWriter(a.Out)
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, header)
 	for _, item := range items {
 		fmt.Fprintln(w, strings.Join(row(item), "\t"))
 	}
-	if err := w.Flush(); err != nil {
+	if err := errors.Join(w.Flush(), out.Flush()); err != nil {
 		return err
 	}
 	if len(items) < total {
