@@ -117,15 +117,35 @@ func prepare(ctx context.Context, pool *sql.DB, path, schema string) (*sql.Conn,
 	if path == Memory {
 		pool.SetMaxOpenConns(1) // each connection would have a database of its own
 	}
+	// While another process makes the file, its lock is met without the wait
+	// that the busy timeout means.
+	for deadline := time.Now().Add(busyTimeout); ; {
+		conn, err := connect(ctx, pool, schema)
+		if err == nil || !busy(err) || time.Now().After(deadline) {
+			return conn, err
+		}
+		select {
+		case <-time.After(5 * time.Millisecond):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+func connect(ctx context.Context, pool *sql.DB, schema string) (*sql.Conn, error) {
 	conn, err := pool.Conn(ctx)
 	if err != nil {
 		return nil, err
 	}
 	if err := migrate(ctx, conn, schema); err != nil {
-		conn.Close()
-		return nil, err
+		return nil, errors.Join(err, conn.Close())
 	}
 	return conn, nil
+}
+
+func busy(err error) bool {
+	e, ok := errors.AsType[*sqlite.Error](err)
+	return ok && e.Code()&0xff == sqlite3.SQLITE_BUSY
 }
 
 // migrate brings the schema to this version, one transaction a step. Two

@@ -46,6 +46,7 @@ type posted struct {
 	mu    sync.Mutex
 	do    []func(*statements) error
 	alarm *time.Timer
+	armed bool
 }
 
 // post queues one statement without waiting: it goes with the next
@@ -61,31 +62,40 @@ func (f *file) post(query string, args ...any) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.do = append(p.do, func(s *statements) error { return s.run(query, args...) })
-	switch {
-	case p.alarm == nil:
-		p.alarm = time.AfterFunc(postTime, f.flush)
-	case len(p.do) == 1:
-		p.alarm.Reset(postTime)
+	if !p.armed {
+		p.armed = true
+		if p.alarm == nil {
+			p.alarm = time.AfterFunc(postTime, f.flush)
+		} else {
+			p.alarm.Reset(postTime)
+		}
 	}
 	return nil
 }
 
-// flush writes what was posted. A failure is kept for the next writer to be
-// told.
+// flush makes a transaction for what was posted.
 func (f *file) flush() {
-	err := f.write(context.Background(), func(*statements) error { return nil })
-	if err != nil && !errors.Is(err, ErrClosed) {
-		f.posted.mu.Lock()
-		defer f.posted.mu.Unlock()
-		f.posted.do = append(f.posted.do, func(*statements) error { return err })
-	}
+	_ = f.write(context.Background(), func(*statements) error { return nil })
+}
+
+// mostPosted bounds what waits for a disk that does not take it.
+const mostPosted = 1024
+
+// giveBack keeps what a failed transaction did not write for the next one.
+func (p *posted) giveBack(do []func(*statements) error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	do = append(do, p.do...)
+	p.do = do[:min(len(do), mostPosted)]
 }
 
 func (p *posted) take() []func(*statements) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	do := p.do
-	if p.do = nil; p.alarm != nil {
+	p.do = nil
+	if p.armed {
+		p.armed = false
 		p.alarm.Stop()
 	}
 	return do
@@ -136,7 +146,7 @@ func (f *file) writeLoop() {
 				group = append(group, w)
 			default:
 				if posted := f.posted.take(); len(posted) > 0 {
-					s.commit(posted, nil)
+					_ = s.commit(posted, nil)
 				}
 				return
 			}
@@ -144,7 +154,10 @@ func (f *file) writeLoop() {
 		// Who is about to write gets the chance to, and shares the commit.
 		runtime.Gosched()
 		group = f.gather(group)
-		s.commit(f.posted.take(), group)
+		posted := f.posted.take()
+		if err := s.commit(posted, group); err != nil && len(posted) > 0 {
+			f.posted.giveBack(posted)
+		}
 	}
 }
 
@@ -177,12 +190,12 @@ func (s *statements) close() {
 
 // commit runs what was posted and then a group as one transaction, and answers
 // the writers of the group. A statement that fails takes nothing else with it,
-// unless the transaction cannot be committed.
-func (s *statements) commit(posted []func(*statements) error, group []*write) {
+// unless the transaction cannot be committed; then that is the error.
+func (s *statements) commit(posted []func(*statements) error, group []*write) error {
 	errs := make([]error, len(group))
+	var lost error
 	err := s.run("BEGIN IMMEDIATE")
 	if err == nil {
-		var lost error
 		for _, do := range posted {
 			lost = errors.Join(lost, do(s))
 		}
@@ -192,14 +205,14 @@ func (s *statements) commit(posted []func(*statements) error, group []*write) {
 		if err = s.run("COMMIT"); err != nil {
 			_ = s.run("ROLLBACK")
 		}
-		err = errors.Join(lost, err)
 	}
 	for i, w := range group {
 		if errs[i] == nil {
-			errs[i] = err
+			errs[i] = errors.Join(lost, err)
 		}
 		w.done <- errs[i]
 	}
+	return err
 }
 
 // prepare returns a statement that is prepared once. Statements are not bound
