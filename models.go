@@ -14,6 +14,9 @@ import (
 // Model is what the catalogue knows of one model.
 type Model = model.Model
 
+// ModelActive is the lifecycle of a model that may be chosen freely.
+const ModelActive = model.Active
+
 // catalogue is the prices and limits in force, with what was odd about them.
 type catalogue struct {
 	*model.Catalogue

@@ -37,10 +37,12 @@ func (a *app) info(e *claudeforce.Engine, name string) error {
 	if modelErr != nil {
 		return err
 	}
-	for _, m := range models {
-		if m.ID == name || slices.Contains(m.Aliases, name) {
+	now := time.Now()
+	for _, m := range models { // newest first, so that a line is its newest active model
+		isLine := m.Line == name && m.LifecycleAt(now) == claudeforce.ModelActive
+		if m.ID == name || isLine || slices.Contains(m.Aliases, name) {
 			a.warn(warnings...)
-			return a.showModel(newModelRow(m, time.Now()))
+			return a.showModel(newModelRow(m, now))
 		}
 	}
 	return err
