@@ -65,6 +65,9 @@ func parseYAML(text string, first int) ([]field, *yamlError) {
 	if len(text) > maxMatter {
 		return nil, &yamlError{line: first, problem: "it has over " + megabytes(maxMatter)}
 	}
+	if fields, ok := plainYAML(text, first); ok {
+		return fields, nil
+	}
 	root, fault := decodeYAML(text, first)
 	if root == nil || fault != nil {
 		return nil, fault
