@@ -83,6 +83,7 @@ func (e *Engine) ClearCache(ctx context.Context, agent string, age time.Duration
 		before = e.options.Now().Add(-age)
 	}
 	n, err := a.store.Clear(ctx, agent, before)
+	a.cache.Forget()
 	if err != nil {
 		return n, configError("the cache cannot be cleared", "", err)
 	}

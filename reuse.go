@@ -207,6 +207,9 @@ func (e *Engine) reuse(r Run, req *llm.Request) llm.Reuse {
 		mode = llm.ReuseRefresh
 	}
 	if !e.config.Bool("cache.enabled") || slices.Contains(e.config.List("cache.exclude_agents"), req.Agent) {
+		if mode == llm.ReuseOnly {
+			return llm.Reuse{Mode: mode} // which nothing is kept for
+		}
 		return llm.Reuse{}
 	}
 	place := cache.Place{BaseURL: e.baseURL(), Version: e.config.Text("api.version")}
@@ -227,7 +230,7 @@ func (e *Engine) baseURL() string {
 // reuseLayers are the two layers that answer without a call.
 func (a *answers) layers(price func(*llm.Request, *llm.Response) int64) (joins, kept llm.Layer) {
 	if a.cache == nil {
-		return nil, nil
+		return nil, cache.Absent
 	}
 	return coalesce.Layer(coalesce.Options{Price: price, OnJoin: a.cache.Joined}), a.cache.Layer()
 }

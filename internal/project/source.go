@@ -18,10 +18,42 @@ type source struct {
 	// root confines a project on disk; nil for a tree that never changes.
 	root *os.Root
 	now  func() time.Time
+	// near is the folder that a walk is in: opening a file from there takes
+	// one step in place of three. Nil outside of walks.
+	near *nearFolder
+}
+
+type nearFolder struct {
+	name string
+	root *os.Root
+}
+
+// from returns a source for one walk through a folder, and its end.
+func (s *source) from(folder string) (*source, func()) {
+	if s.root == nil {
+		return s, func() {}
+	}
+	// OpenRoot would wait for somebody to write into a pipe of that name.
+	if info, err := s.root.Stat(folder); err != nil || !info.IsDir() {
+		return s, func() {}
+	}
+	root, err := s.root.OpenRoot(folder)
+	if err != nil { // it is not there, or not a folder: whoever reads it is told
+		return s, func() {}
+	}
+	walk := *s
+	walk.near = &nearFolder{folder, root}
+	return &walk, func() { _ = root.Close() }
 }
 
 // open opens a file or folder without ever waiting for another process.
 func (s *source) open(name string) (fs.File, error) {
+	if n := s.near; n != nil && path.Dir(name) == n.name {
+		// A link may lead out of the folder and stay in the project.
+		if f, err := n.root.OpenFile(path.Base(name), openFlags, 0); err == nil {
+			return f, nil
+		}
+	}
 	if s.root != nil {
 		return s.root.OpenFile(name, openFlags, 0)
 	}

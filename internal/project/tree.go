@@ -64,6 +64,8 @@ type walker struct {
 // walk reads .claude/agents. Files that did not change since old are not read
 // again; old may be nil.
 func (s *source) walk(old *tree) *tree {
+	s, done := s.from(agentsFolder)
+	defer done()
 	w := &walker{source: s, old: map[string]*subAgent{}, start: s.now(), left: maxFiles}
 	if old != nil {
 		for _, f := range old.files {

@@ -110,6 +110,9 @@ func New(o Options) (*Cache, error) {
 // Close keeps what was counted since the last time. Calls must have ended.
 func (c *Cache) Close() error { return c.notes.flush() }
 
+// Forget drops what is in memory, after entries were deleted from the store.
+func (c *Cache) Forget() { c.memory.InvalidateAll() }
+
 // Joined counts an answer that a layer above has shared without asking.
 func (c *Cache) Joined(agent string, saved int64) {
 	c.notes.count(agent, Counts{Joins: 1, Saved: saved})
@@ -120,6 +123,24 @@ func (c *Cache) Layer() llm.Layer {
 	return func(next llm.Caller) llm.Caller { return &caller{c, next} }
 }
 
+// Absent is the layer where there is no cache: whoever wants a kept answer only
+// gets none.
+func Absent(next llm.Caller) llm.Caller {
+	return llm.CallerFunc(func(ctx context.Context, req *llm.Request, emit func(llm.Event)) (*llm.Response, error) {
+		if req.Reuse.Mode == llm.ReuseOnly {
+			return nil, missed()
+		}
+		return next.Call(ctx, req, emit)
+	})
+}
+
+func missed() *llm.Error {
+	return &llm.Error{
+		Code: llm.CodeCacheMiss, Message: "the cache has no answer to this request",
+		Hint: "run it without --cache-only",
+	}
+}
+
 type caller struct {
 	*Cache
 	next llm.Caller
@@ -127,21 +148,19 @@ type caller struct {
 
 // Call implements [llm.Caller].
 func (c *caller) Call(ctx context.Context, req *llm.Request, emit func(llm.Event)) (*llm.Response, error) {
-	switch {
-	case req.Reuse.Mode == llm.ReuseOff || req.HasTools():
+	switch mode := req.Reuse.Mode; {
+	case mode == llm.ReuseOff, req.HasTools() && mode != llm.ReuseOnly:
 		return c.next.Call(ctx, req, emit)
-	case req.Reuse.Mode == llm.ReuseRefresh:
-		return c.ask(ctx, req, emit)
+	case mode == llm.ReuseRefresh:
+		resp, _, err := c.ask(ctx, req, emit)
+		return resp, err
 	}
 	if a, source := c.find(ctx, req); a != nil {
 		return c.serve(req, a, source, emit), nil
 	}
 	if req.Reuse.Mode == llm.ReuseOnly {
 		c.notes.count(req.Agent, Counts{Misses: 1})
-		return nil, &llm.Error{
-			Code: llm.CodeCacheMiss, Message: "the cache has no answer to this request",
-			Hint: "run it without --cache-only",
-		}
+		return nil, missed()
 	}
 	return c.askOnce(ctx, req, emit)
 }
@@ -225,18 +244,18 @@ func (c *Cache) serve(req *llm.Request, a *answer, source llm.Source, emit func(
 	return &resp
 }
 
-// ask makes the call and keeps its answer.
-func (c *caller) ask(ctx context.Context, req *llm.Request, emit func(llm.Event)) (*llm.Response, error) {
-	resp, err := c.next.Call(ctx, req, emit)
+// ask makes the call, and reports whether its answer was kept.
+func (c *caller) ask(ctx context.Context, req *llm.Request, emit func(llm.Event)) (resp *llm.Response, kept bool, err error) {
+	resp, err = c.next.Call(ctx, req, emit)
 	c.notes.count(req.Agent, Counts{Misses: 1})
 	if resp == nil {
-		return nil, err
+		return nil, false, err
 	}
 	resp.Source = llm.SourceMiss
 	if err == nil && keepable(resp) {
-		c.keep(ctx, req, resp)
+		kept = c.keep(ctx, req, resp)
 	}
-	return resp, err
+	return resp, kept, err
 }
 
 // keepable reports whether an answer may stand in for a later one.
@@ -244,8 +263,9 @@ func keepable(r *llm.Response) bool {
 	return !r.Partial && (r.StopReason == "end_turn" || r.StopReason == "stop_sequence")
 }
 
-// keep stores an answer, which also ends the lease under which it was made.
-func (c *Cache) keep(ctx context.Context, req *llm.Request, resp *llm.Response) {
+// keep stores an answer, which also ends the lease under which it was made,
+// and reports whether it could.
+func (c *Cache) keep(ctx context.Context, req *llm.Request, resp *llm.Response) bool {
 	a := &answer{resp: llm.Response{
 		ID: resp.ID, Model: resp.Model, Text: resp.Text, Content: resp.Content, RequestID: resp.RequestID,
 		StopReason: resp.StopReason, StopSequence: resp.StopSequence, StopDetails: resp.StopDetails, Extra: resp.Extra,
@@ -257,9 +277,11 @@ func (c *Cache) keep(ctx context.Context, req *llm.Request, resp *llm.Response) 
 	c.memory.Set(key, &memoryEntry{a, stored})
 	e := Entry{Value: value, MAC: c.Signer.sign(key, stored, value), Signer: c.Signer.ID(), Agent: req.Agent, Stored: stored}
 	// Who asked may have left by now; the answer is good all the same.
-	if err := c.Store.Put(context.WithoutCancel(ctx), key, e, c.Holder); err != nil {
+	err := c.Store.Put(context.WithoutCancel(ctx), key, e, c.Holder)
+	if err != nil {
 		c.Warn(err)
 	}
+	return err == nil
 }
 
 // replay emits a text in pieces of about the size of a model's.

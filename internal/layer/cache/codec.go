@@ -31,10 +31,10 @@ func encode(a *answer) []byte {
 	for _, s := range []string{r.ID, r.Model, r.RequestID, r.StopReason, r.StopSequence, r.Text, string(r.StopDetails)} {
 		b = appendBytes(b, s)
 	}
-	if len(r.Content) == 1 && len(r.Content[0].JSON) == 0 {
+	if len(r.Content) == 1 && len(r.Content[0].JSON) == 0 && r.Content[0].Text == r.Text {
 		b = binary.AppendUvarint(b, 0) // the one block is the text
 	} else {
-		b = binary.AppendUvarint(b, uint64(len(r.Content)))
+		b = binary.AppendUvarint(b, uint64(len(r.Content))+1)
 		for _, c := range r.Content {
 			b = appendBytes(b, c.Text)
 			b = appendBytes(b, string(c.JSON))
@@ -70,7 +70,7 @@ func decode(value []byte) (*answer, error) {
 	if n := d.count(); n == 0 {
 		r.Content = []llm.Block{{Text: r.Text}}
 	} else {
-		for range n {
+		for range n - 1 {
 			block := llm.Block{Text: d.text()}
 			if s := d.text(); s != "" {
 				block.JSON = json.RawMessage(s)

@@ -18,23 +18,28 @@ const (
 // process that holds it.
 func (c *caller) askOnce(ctx context.Context, req *llm.Request, emit func(llm.Event)) (*llm.Response, error) {
 	key := req.Reuse.Key
-	waited := false
+	waited, waiting := false, false
 	for look := firstLook; ; look = min(2*look, lastLook) {
-		held, outcome, err := c.Store.Acquire(ctx, key, c.Holder, waited, c.Now())
+		held, outcome, err := c.Store.Acquire(ctx, key, c.Holder, waiting, c.Now())
 		switch {
+		case held && err == nil: // also where the caller has just left: it is released
+			return c.askHolding(ctx, req, emit, waited)
 		case ctx.Err() != nil:
 			return nil, llm.ContextError(ctx)
 		case err != nil:
 			// Without a store there is nobody to wait for.
 			c.Warn(err)
-			return c.ask(ctx, req, emit)
-		case held:
-			return c.askHolding(ctx, req, emit, waited)
+			resp, _, err := c.ask(ctx, req, emit)
+			return resp, err
 		}
-		if a := c.outcome(key, outcome); a != nil {
-			return c.serve(req, a, llm.SourceCoalesced, emit), nil
+		if outcome != nil {
+			if a := c.outcome(key, outcome); a != nil {
+				return c.serve(req, a, llm.SourceCoalesced, emit), nil
+			}
+			waiting = false // of another secret, or damaged: it is not for us
+			continue
 		}
-		waited = true
+		waited, waiting = true, true
 		if err := sleep(ctx, look); err != nil {
 			return nil, err
 		}
@@ -58,14 +63,14 @@ func (c *caller) askHolding(ctx context.Context, req *llm.Request, emit func(llm
 		}
 		return c.serve(req, a, source, emit), nil
 	}
-	resp, err := c.ask(ctx, req, emit)
-	if err == nil && keepable(resp) {
-		return resp, nil // keep has ended the lease
+	resp, kept, err := c.ask(ctx, req, emit)
+	if kept {
+		return resp, err // which has ended the lease
 	}
 	var outcome []byte
-	if err == nil {
+	if err == nil && !keepable(resp) {
 		// A refusal or a cut answer: those who wait would get the same.
-		outcome = c.seal(key, encode(&answer{resp: *resp}))
+		outcome = c.seal(key, encode(&answer{resp: *resp, price: c.Price(req, resp)}))
 	}
 	c.release(ctx, key, outcome)
 	return resp, err

@@ -6,8 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
+	"sync"
 	"time"
 
 	"github.com/claude-force/claude-force/internal/layer/cache"
@@ -25,54 +24,66 @@ const slice = 32
 // Cache is the store of the response cache, for all processes of a user. It is
 // safe for concurrent use.
 type Cache struct {
-	*file
-	max int64
-	get *sql.Stmt
+	path string
+	max  int64
+
+	// mu is held to read while the file is used, and to write while it is
+	// replaced; see heal.go.
+	mu   sync.RWMutex
+	file *cacheFile
+	lost error // why there is no file any more
+	// counted says that this process has counted the entries; the writer's.
+	counted bool
 }
 
 // OpenCache opens the cache at path, or [Memory], with room for room bytes.
 func OpenCache(ctx context.Context, path string, room int64) (*Cache, error) {
-	f, err := openFile(ctx, path, "cache")
+	f, err := openCacheFile(ctx, path)
 	if err != nil {
 		return nil, err
 	}
-	c := &Cache{file: f, max: room}
-	if path != Memory {
-		c.get, err = f.sql.PrepareContext(ctx, selectEntry)
-		if err != nil {
-			return nil, errors.Join(explain("open cache", err), f.Close())
-		}
-	}
-	return c, nil
-}
-
-// OpenOrHealCache is [OpenCache], but a file that is damaged is moved aside, to
-// the name it returns, and a new one begun.
-func OpenOrHealCache(ctx context.Context, path string, room int64) (c *Cache, healed string, err error) {
-	c, err = OpenCache(ctx, path, room)
-	if err == nil || !Damaged(err) {
-		return c, "", err
-	}
-	healed = fmt.Sprintf("%s.damaged-%d", path, time.Now().UnixNano())
-	if err := os.Rename(path, healed); err != nil {
-		return nil, "", fmt.Errorf("move damaged cache aside: %w", err)
-	}
-	// The log belongs to the damaged file.
-	for _, end := range []string{"-wal", "-shm"} {
-		if err := os.Rename(path+end, healed+end); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return nil, "", fmt.Errorf("move damaged cache aside: %w", err)
-		}
-	}
-	c, err = OpenCache(ctx, path, room)
-	return c, healed, err
+	return &Cache{path: path, max: room, file: f}, nil
 }
 
 // Close writes what is queued and closes the file.
 func (c *Cache) Close() error {
-	if c.get != nil {
-		_ = c.get.Close()
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	if c.file == nil {
+		return nil
 	}
 	return c.file.Close()
+}
+
+func (c *Cache) update(ctx context.Context, do func(*statements) error) error {
+	return c.use(func(f *cacheFile) error { return f.update(ctx, do) })
+}
+
+func (c *Cache) exec(ctx context.Context, query string, args ...any) error {
+	return c.use(func(f *cacheFile) error { return f.exec(ctx, query, args...) })
+}
+
+// querier is a connection to read with, or a pool of them.
+type querier interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}
+
+// read lets do read. A store in memory has one connection, the writer's.
+func (c *Cache) read(ctx context.Context, do func(querier) error) error {
+	return c.use(func(f *cacheFile) error {
+		if f.get != nil {
+			return explainRead(do(f.sql))
+		}
+		return f.write(ctx, func(s *statements) error { return explainRead(do(s.conn)) })
+	})
+}
+
+func explainRead(err error) error {
+	if err == nil || errors.Is(err, sql.ErrNoRows) {
+		return err
+	}
+	return explain("read cache", err)
 }
 
 const selectEntry = `SELECT e.agent, e.stored_us, c.mac, c.value
@@ -83,23 +94,19 @@ func (c *Cache) Get(ctx context.Context, key cache.Key, signer [8]byte) (cache.E
 	e := cache.Entry{Signer: signer}
 	var mac []byte
 	var stored int64
-	scan := func(row interface{ Scan(...any) error }) error {
-		return row.Scan(&e.Agent, &stored, &mac, &e.Value)
-	}
-	var err error
-	if c.get != nil {
-		err = scan(c.get.QueryRowContext(ctx, key[:], signer[:]))
-	} else {
-		// A store in memory has one connection, the writer's.
-		err = c.write(ctx, func(s *statements) error {
+	err := c.use(func(f *cacheFile) error {
+		if f.get != nil {
+			return explainRead(f.get.QueryRowContext(ctx, key[:], signer[:]).Scan(&e.Agent, &stored, &mac, &e.Value))
+		}
+		return f.write(ctx, func(s *statements) error {
 			return s.query(selectEntry, []any{key[:], signer[:]}, &e.Agent, &stored, &mac, &e.Value)
 		})
-	}
+	})
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return cache.Entry{}, false, nil
 	case err != nil:
-		return cache.Entry{}, false, explain("read cache", err)
+		return cache.Entry{}, false, err
 	}
 	copy(e.MAC[:], mac)
 	e.Stored = time.UnixMicro(stored).UTC()
@@ -122,15 +129,25 @@ func (c *Cache) Put(ctx context.Context, key cache.Key, e cache.Entry, holder st
 		}
 		var total int64
 		err = s.query("UPDATE totals SET entries = entries + ?, bytes = bytes + ? RETURNING bytes", []any{added, grown}, &total)
+		if errors.Is(err, sql.ErrNoRows) {
+			return errNonsense // there is one row, always
+		}
 		if err != nil {
 			return err
 		}
-		if total > c.max {
-			return c.evict(s, total)
+		// Less than the one entry: what was written there has been damaged.
+		if total > c.max || total < size {
+			if err := c.evict(s, total < size); err != nil {
+				return err
+			}
 		}
 		return sweep(s)
 	})
 }
+
+// newest is a time of use after all others, where the clock was set back: what
+// is stored or used now is never the next to go.
+const newest = "(SELECT coalesce(max(used_us), 0) + 1 FROM entries)"
 
 // putEntry writes the rows and returns how many entries and bytes were added.
 func putEntry(s *statements, key cache.Key, e cache.Entry, size int64) (added int, grown int64, err error) {
@@ -140,8 +157,8 @@ func putEntry(s *statements, key cache.Key, e cache.Entry, size int64) (added in
 	switch {
 	case err == nil:
 		err = errors.Join(
-			s.run("UPDATE contents SET mac = ?, value = ? WHERE id = ?", e.MAC[:], e.Value, id),
-			s.run("UPDATE entries SET agent = ?, bytes = ?, stored_us = ?, used_us = ? WHERE id = ?", e.Agent, size, now, now, id),
+			s.run("INSERT OR REPLACE INTO contents (id, mac, value) VALUES (?, ?, ?)", id, e.MAC[:], e.Value),
+			s.run("UPDATE entries SET agent = ?, bytes = ?, stored_us = ?, used_us = max(?, "+newest+") WHERE id = ?", e.Agent, size, now, now, id),
 		)
 		return 0, size - old, err
 	case !errors.Is(err, sql.ErrNoRows):
@@ -151,39 +168,51 @@ func putEntry(s *statements, key cache.Key, e cache.Entry, size int64) (added in
 	if err != nil {
 		return 0, 0, err
 	}
-	err = s.run("INSERT INTO entries (id, key, signer, agent, bytes, stored_us, used_us) VALUES (?,?,?,?,?,?,?)",
+	err = s.run("INSERT INTO entries (id, key, signer, agent, bytes, stored_us, used_us) VALUES (?,?,?,?,?,?,max(?,"+newest+"))",
 		id, key[:], e.Signer[:], e.Agent, size, now, now)
 	return 1, size, err
 }
 
 // evict makes room: a tenth of the store at once, so that it is rare. Only the
-// small rows go now; their contents are left to sweep.
-func (c *Cache) evict(s *statements, total int64) error {
-	goal := c.max / 10 * 9
+// small rows go now; their contents are left to sweep. At first, and in doubt, it
+// counts afresh, which mends totals that were damaged.
+func (c *Cache) evict(s *statements, doubt bool) error {
+	totals := "SELECT entries, bytes FROM totals"
+	if doubt || !c.counted {
+		totals = "SELECT count(*), coalesce(sum(bytes), 0) FROM entries"
+		c.counted = true
+	}
+	var count, total, evicted int64
+	if err := s.query(totals, nil, &count, &total); err != nil {
+		return err
+	}
+	goal := total
+	if total > c.max {
+		goal = c.max / 10 * 9
+	}
 	for total > goal {
-		var count int64
-		if err := s.query("SELECT entries FROM totals", nil, &count); err != nil {
+		// As many as the goal needs, if all were of one size.
+		most := max(int64(float64(count)*float64(total-goal)/float64(total)), 1)
+		var ids string
+		var n, bytes int64
+		err := s.query(`SELECT json_group_array(id), count(*), coalesce(sum(bytes), 0) FROM
+			(SELECT id, bytes FROM entries ORDER BY used_us LIMIT ?)`, []any{most}, &ids, &n, &bytes)
+		if err != nil {
 			return err
 		}
-		// As many as the goal needs, if all were of one size.
-		n := max(count*(total-goal)/total, 1)
-		var ids string
-		var bytes int64
-		err := s.query(`SELECT json_group_array(id), coalesce(sum(bytes), 0) FROM
-			(SELECT id, bytes FROM entries ORDER BY used_us LIMIT ?)`, []any{n}, &ids, &bytes)
-		if err != nil || bytes == 0 {
-			return err
+		if n == 0 {
+			break
 		}
 		err = errors.Join(
 			s.run("DELETE FROM entries WHERE id IN (SELECT value FROM json_each(?))", ids),
 			s.run("INSERT INTO dropped (ids) VALUES (?)", ids),
-			s.query("UPDATE totals SET entries = entries - ?1, bytes = bytes - ?2, evictions = evictions + ?1 RETURNING bytes", []any{n, bytes}, &total),
 		)
 		if err != nil {
 			return err
 		}
+		count, total, evicted = count-n, total-bytes, evicted+n
 	}
-	return nil
+	return s.run("UPDATE totals SET entries = ?, bytes = ?, evictions = evictions + ?", count, total, evicted)
 }
 
 // sweep deletes a slice of what eviction has left, and gives its pages back.
@@ -199,7 +228,7 @@ func sweep(s *statements) error {
 	}
 	var ids []int64
 	if err := json.Unmarshal([]byte(text), &ids); err != nil {
-		return fmt.Errorf("read list of dropped contents: %w", err)
+		return fmt.Errorf("read list of dropped contents: %w: %w", errNonsense, err)
 	}
 	now, later := ids[:min(slice, len(ids))], ids[min(slice, len(ids)):]
 	list, err := json.Marshal(now)
@@ -245,7 +274,9 @@ func (c *Cache) SetAside(ctx context.Context, key cache.Key, signer [8]byte) err
 func (c *Cache) Note(ctx context.Context, n cache.Note) error {
 	return c.update(ctx, func(s *statements) error {
 		for key, at := range n.Used {
-			if err := s.run("UPDATE entries SET used_us = ? WHERE key = ? AND signer = ?", micros(at), key[:], n.Signer[:]); err != nil {
+			err := s.run("UPDATE entries SET used_us = CASE WHEN used_us < ?1 THEN ?1 ELSE "+newest+" END WHERE key = ?2 AND signer = ?3",
+				micros(at), key[:], n.Signer[:])
+			if err != nil {
 				return err
 			}
 		}

@@ -22,32 +22,35 @@ type CacheTotals struct {
 // Totals reads what the cache holds and has done.
 func (c *Cache) Totals(ctx context.Context) (CacheTotals, error) {
 	t := CacheTotals{MaxBytes: c.max, ByAgent: map[string]cache.Counts{}}
-	err := c.sql.QueryRowContext(ctx, "SELECT entries, bytes, evictions, (SELECT count(*) FROM aside) FROM totals").
-		Scan(&t.Entries, &t.Bytes, &t.Evictions, &t.Aside)
+	err := c.read(ctx, func(q querier) error {
+		err := q.QueryRowContext(ctx, "SELECT entries, bytes, evictions, (SELECT count(*) FROM aside) FROM totals").
+			Scan(&t.Entries, &t.Bytes, &t.Evictions, &t.Aside)
+		if errors.Is(err, sql.ErrNoRows) {
+			return errNonsense // there is one row, always
+		}
+		if err != nil {
+			return err
+		}
+		return readCounts(ctx, q, t.ByAgent)
+	})
+	return t, err
+}
+
+func readCounts(ctx context.Context, q querier, byAgent map[string]cache.Counts) error {
+	rows, err := q.QueryContext(ctx, "SELECT agent, memory_hits, disk_hits, joins, misses, verify_failures, saved_nano FROM counts")
 	if err != nil {
-		return t, explain("read cache", err)
-	}
-	rows, err := c.sql.QueryContext(ctx, "SELECT agent, memory_hits, disk_hits, joins, misses, verify_failures, saved_nano FROM counts")
-	if err != nil {
-		return t, explain("read cache", err)
+		return err
 	}
 	defer func() { _ = rows.Close() }()
 	for rows.Next() {
 		var agent string
 		var x cache.Counts
 		if err := rows.Scan(&agent, &x.MemoryHits, &x.DiskHits, &x.Joins, &x.Misses, &x.VerifyFailures, &x.Saved); err != nil {
-			return t, explain("read cache", err)
+			return err
 		}
-		t.ByAgent[agent] = x
+		byAgent[agent] = x
 	}
-	return t, explainNil("read cache", rows.Err())
-}
-
-func explainNil(operation string, err error) error {
-	if err == nil {
-		return nil
-	}
-	return explain(operation, err)
+	return rows.Err()
 }
 
 // clearStep is how many entries go in one transaction, so that no other
@@ -97,7 +100,7 @@ func (c *Cache) Each(ctx context.Context, visit func(cache.Key, cache.Entry) err
 			return nil
 		}
 		if err != nil {
-			return explain("read cache", err)
+			return err
 		}
 		if err := visit(key, e); err != nil {
 			return err
@@ -109,9 +112,11 @@ func (c *Cache) Each(ctx context.Context, visit func(cache.Key, cache.Entry) err
 func (c *Cache) after(ctx context.Context, last int64) (key cache.Key, e cache.Entry, id int64, err error) {
 	var k, signer, mac []byte
 	var stored int64
-	err = c.sql.QueryRowContext(ctx, `SELECT id, e.key, e.signer, e.agent, e.stored_us, c.mac, c.value
-		FROM entries e JOIN contents c USING (id) WHERE id > ? ORDER BY id LIMIT 1`, last).
-		Scan(&id, &k, &signer, &e.Agent, &stored, &mac, &e.Value)
+	err = c.read(ctx, func(q querier) error {
+		return q.QueryRowContext(ctx, `SELECT id, e.key, e.signer, e.agent, e.stored_us, c.mac, c.value
+			FROM entries e JOIN contents c USING (id) WHERE id > ? ORDER BY id LIMIT 1`, last).
+			Scan(&id, &k, &signer, &e.Agent, &stored, &mac, &e.Value)
+	})
 	copy(key[:], k)
 	copy(e.Signer[:], signer)
 	copy(e.MAC[:], mac)

@@ -161,6 +161,8 @@ func migrate(ctx context.Context, conn *sql.Conn, schema string) error {
 			return err
 		}
 		switch {
+		case version < 0:
+			return fmt.Errorf("%w: its schema is %d", errNonsense, version)
 		case version == len(steps):
 			return nil
 		case version > len(steps):
@@ -210,13 +212,6 @@ func (f *file) Close() error {
 		err = errors.Join(f.conn.Close(), f.sql.Close())
 	})
 	return err
-}
-
-// Damaged reports whether an error says that a file is no database, or that
-// its pages make no sense.
-func Damaged(err error) bool {
-	e, ok := errors.AsType[*sqlite.Error](err)
-	return ok && (e.Code()&0xff == sqlite3.SQLITE_CORRUPT || e.Code()&0xff == sqlite3.SQLITE_NOTADB)
 }
 
 // explain wraps err with the operation, and says in words what the driver

@@ -223,7 +223,7 @@ func (s *statements) prepare(query string) (*sql.Stmt, error) {
 	}
 	stmt, err := s.conn.PrepareContext(context.Background(), query)
 	if err != nil {
-		return nil, explain("prepare write", err)
+		return nil, explain("prepare write", otherSchema(err))
 	}
 	s.prepared[query] = stmt
 	return stmt, nil
@@ -248,7 +248,7 @@ func (s *statements) query(query string, args []any, to ...any) error {
 	}
 	err = stmt.QueryRowContext(context.Background(), args...).Scan(to...)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return explain("read store", err)
+		return explain("read store", otherType(err))
 	}
 	return err
 }

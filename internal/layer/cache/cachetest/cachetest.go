@@ -32,20 +32,20 @@ func Entry(value string, signer byte) cache.Entry {
 func TestStore(t *testing.T, open func(t *testing.T) cache.Store) {
 	t.Helper()
 	for name, test := range map[string]func(*testing.T, cache.Store){
-		"entries come back as they were put":     testEntries,
-		"a key has one entry for each signer":    testSigners,
-		"a later entry replaces an earlier one":  testReplace,
-		"an entry that is set aside is a miss":   testSetAside,
-		"notes are taken, of unknown keys too":   testNotes,
-		"many goroutines at once":                testAtOnce,
-		"one holder has a lease":                 testLease,
-		"a lease ends with its holder's entry":   testPutEndsLease,
-		"a lease ends with its release":          testRelease,
-		"a lease lives while it is extended":     testExtend,
-		"a dead holder's lease is taken over":    testTakeover,
+		"entries come back as they were put":      testEntries,
+		"a key has one entry for each signer":     testSigners,
+		"a later entry replaces an earlier one":   testReplace,
+		"an entry that is set aside is a miss":    testSetAside,
+		"notes are taken, of unknown keys too":    testNotes,
+		"many goroutines at once":                 testAtOnce,
+		"one holder has a lease":                  testLease,
+		"a lease ends with its holder's entry":    testPutEndsLease,
+		"a lease ends with its release":           testRelease,
+		"a lease lives while it is extended":      testExtend,
+		"a dead holder's lease is taken over":     testTakeover,
 		"a lease ends with a clock that is moved": testClock,
-		"an outcome is for those who wait":       testOutcome,
-		"an outcome does not last":               testOutcomeEnds,
+		"an outcome is for those who wait":        testOutcome,
+		"an outcome does not last":                testOutcomeEnds,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })
 	}
