@@ -32,22 +32,31 @@ func main() {
 
 func run(ctx context.Context) error {
 	quick := flag.Bool("quick", false, "measure a tenth as often, to see that everything works")
+	only := flag.String("only", "", "measure this part alone: calls, floods, overhead, starts or cache")
 	flag.Parse()
 	n := effort{rounds: 15, floods: 15, bigFloods: 7, starts: 60}
 	if *quick {
 		n = effort{rounds: 2, floods: 2, bigFloods: 1, starts: 6}
 	}
 	var t table
+	known := *only == ""
 	for _, part := range []struct {
 		name    string
 		measure func(context.Context, effort, *table) error
 	}{
-		{"calls", calls}, {"floods", floods}, {"overhead", overhead}, {"starts", starts},
+		{"calls", calls}, {"floods", floods}, {"overhead", overhead}, {"starts", starts}, {"cache", cached},
 	} {
+		if *only != "" && *only != part.name {
+			continue
+		}
+		known = true
 		fmt.Fprintln(os.Stderr, "measuring", part.name)
 		if err := part.measure(ctx, n, &t); err != nil {
 			return fmt.Errorf("measure %s: %w", part.name, err)
 		}
+	}
+	if !known {
+		return fmt.Errorf("there is no part %q", *only)
 	}
 	fmt.Printf("%s, %s, %s/%s, %d cores\n\n", time.Now().UTC().Format(time.DateOnly), runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU())
 	return t.print(os.Stdout)
