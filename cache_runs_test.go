@@ -94,7 +94,7 @@ func TestCacheHits(t *testing.T) {
 		t.Errorf("another server's answer was taken: %v", err)
 	}
 	c, err := gone.CacheStats(t.Context())
-	if err != nil || c.MemoryHits != 2 || c.DiskHits != 1 || c.Misses != 1 || c.Entries != 1 || c.Saved != 3**miss.Cost {
+	if err != nil || c.MemoryHits != 2 || c.DiskHits != 1 || c.Misses != 2 || c.Entries != 1 || c.Saved != 3**miss.Cost {
 		t.Errorf("stats = %+v, %v", c, err)
 	}
 }

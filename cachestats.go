@@ -54,6 +54,9 @@ func (e *Engine) CacheStats(ctx context.Context) (CacheStats, error) {
 	if err != nil {
 		return CacheStats{}, err
 	}
+	if err := a.cache.Flush(); err != nil {
+		return CacheStats{}, configError("the cache cannot be written", "", err)
+	}
 	t, err := a.store.Totals(ctx)
 	if err != nil {
 		return CacheStats{}, configError("the cache cannot be read", "", err)

@@ -107,6 +107,9 @@ func New(o Options) (*Cache, error) {
 	return c, nil
 }
 
+// Flush keeps what was counted since the last time, for others to see.
+func (c *Cache) Flush() error { return c.notes.flush() }
+
 // Close keeps what was counted since the last time. Calls must have ended.
 func (c *Cache) Close() error { return c.notes.flush() }
 
@@ -248,6 +251,7 @@ func (c *Cache) serve(req *llm.Request, a *answer, source llm.Source, emit func(
 func (c *caller) ask(ctx context.Context, req *llm.Request, emit func(llm.Event)) (resp *llm.Response, kept bool, err error) {
 	resp, err = c.next.Call(ctx, req, emit)
 	c.notes.count(req.Agent, Counts{Misses: 1})
+	c.notes.tick(c.Now())
 	if resp == nil {
 		return nil, false, err
 	}
@@ -286,7 +290,7 @@ func (c *Cache) keep(ctx context.Context, req *llm.Request, resp *llm.Response) 
 
 // replay emits a text in pieces of about the size of a model's.
 func replay(text string, emit func(llm.Event)) {
-	const piece = 48
+	const piece = 128
 	emit(llm.Event{Kind: llm.EventStart})
 	for len(text) > 0 {
 		n := min(piece, len(text))

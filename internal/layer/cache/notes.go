@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// Notes are kept when so many have gathered, or are this old.
+// Notes are kept when the first of them is this old, or so many have gathered.
 const (
-	manyNotes = 256
 	oldNotes  = time.Second
+	manyNotes = 1 << 16
 )
 
 // notes gathers counts and uses, so that a hit costs no write.
@@ -43,10 +43,19 @@ func (n *notes) hit(agent string, c Counts, key Key, now time.Time) {
 	n.add(agent, c)
 	if n.note.Used == nil {
 		n.note.Used = map[Key]time.Time{}
-		n.since = now
 	}
 	n.note.Used[key] = now
-	due := n.size >= manyNotes && now.Sub(n.since).Abs() >= oldNotes
+	n.mu.Unlock()
+	n.tick(now)
+}
+
+// tick keeps the notes where they are due.
+func (n *notes) tick(now time.Time) {
+	n.mu.Lock()
+	if n.since.IsZero() {
+		n.since = now
+	}
+	due := n.size >= manyNotes || now.Sub(n.since).Abs() >= oldNotes
 	n.mu.Unlock()
 	if due {
 		_ = n.flush() // what could not be kept is tried again
@@ -59,7 +68,7 @@ func (n *notes) flush() error {
 	defer n.sender.Unlock()
 	n.mu.Lock()
 	note := n.note
-	n.note, n.size = Note{}, 0
+	n.note, n.size, n.since = Note{}, 0, time.Time{}
 	n.mu.Unlock()
 	if len(note.Counts) == 0 && len(note.Used) == 0 {
 		return nil

@@ -173,7 +173,8 @@ func putEntry(s *statements, key cache.Key, e cache.Entry, size int64) (added in
 	return 1, size, err
 }
 
-// evict makes room: a tenth of the store at once, so that it is rare. Only the
+// evict makes room in steps of three thousandths: a tenth at once kept one
+// caller waiting for 4 to 7 ms, such a step takes 1.4. Only the
 // small rows go now; their contents are left to sweep. At first, and in doubt, it
 // counts afresh, which mends totals that were damaged.
 func (c *Cache) evict(s *statements, doubt bool) error {
@@ -188,7 +189,7 @@ func (c *Cache) evict(s *statements, doubt bool) error {
 	}
 	goal := total
 	if total > c.max {
-		goal = c.max / 10 * 9
+		goal = c.max / 1000 * 997
 	}
 	for total > goal {
 		// As many as the goal needs, if all were of one size.

@@ -106,6 +106,7 @@ func dsn(path string) string {
 	q.Add("_pragma", fmt.Sprintf("busy_timeout(%d)", busyTimeout.Milliseconds()))
 	q.Add("_pragma", "journal_mode(wal)")
 	q.Add("_pragma", "synchronous(normal)")
+	q.Add("_pragma", "temp_store(memory)")
 	q.Add("_pragma", "foreign_keys(on)")
 	if path == Memory {
 		return "file::memory:?" + q.Encode()
