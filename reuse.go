@@ -118,7 +118,7 @@ func (e *Engine) openCacheStore() (store *sqlite.Cache, secret []byte, healed st
 	room := e.config.Size("cache.max_size")
 	if e.options.Demo {
 		store, err = sqlite.OpenCache(ctx, sqlite.Memory, room)
-		return store, []byte("of this process only"), "", err
+		return store, newSecret(), "", err
 	}
 	dir := e.paths.Cache
 	if dir == "" {
@@ -170,13 +170,16 @@ func readSecret(path string) ([]byte, error) {
 	return os.ReadFile(path)
 }
 
+func newSecret() []byte {
+	secret := make([]byte, secretSize)
+	_, _ = rand.Read(secret) // never fails, see its documentation
+	return secret
+}
+
 // makeSecret makes the file whole or not at all; of two processes that try at
 // once, both then read the first one's.
 func makeSecret(path string) error {
-	secret := make([]byte, secretSize)
-	if _, err := rand.Read(secret); err != nil {
-		return err
-	}
+	secret := newSecret()
 	f, err := os.CreateTemp(filepath.Dir(path), ".key-*") // mode 0600
 	if err != nil {
 		return fmt.Errorf("make the secret of the cache: %w", err)
@@ -227,10 +230,11 @@ func (e *Engine) baseURL() string {
 	return e.config.Text("api.base_url")
 }
 
-// reuseLayers are the two layers that answer without a call.
+// layers are the two that answer without a call. Calls in flight are shared
+// also where there is no cache.
 func (a *answers) layers(price func(*llm.Request, *llm.Response) int64) (joins, kept llm.Layer) {
 	if a.cache == nil {
-		return nil, cache.Absent
+		return coalesce.Layer(coalesce.Options{Price: price}), cache.Absent
 	}
 	return coalesce.Layer(coalesce.Options{Price: price, OnJoin: a.cache.Joined}), a.cache.Layer()
 }
