@@ -16,7 +16,7 @@ func TestFind(t *testing.T) {
 		"bare/.git", "bare/a",
 		"outer/.claude", "outer/worktree/a",
 		"file/.git", "file/a",
-		"home/.claude", "home/work/a", "home/own/.claude", "linked",
+		"home/.claude", "home/src/a", "home/own/.claude", "linked",
 	} {
 		if err := os.MkdirAll(filepath.Join(base, dir), 0o700); err != nil {
 			t.Fatal(err)
@@ -42,12 +42,12 @@ func TestFind(t *testing.T) {
 		{"git root without a project ends the search", "bare/a", "", ""},
 		{"git file ends the search", "outer/worktree/a", "", ""},
 		{"a file .claude is no project", "file/a", "", ""},
-		{"home is no project", "home/work/a", "home", ""},
+		{"home is no project", "home/src/a", "home", ""},
 		{"home itself", "home", "home", ""},
-		{"home by another path", "home/work/a", "home2", ""},
+		{"home by another path", "home/src/a", "home2", ""},
 		{"a link to home's folder", "linked", "home", ""},
 		{"a project in home", "home/own", "home", "home/own"},
-		{"home without a home", "home/work/a", "", "home"},
+		{"home without a home", "home/src/a", "", "home"},
 		{"home that does not exist", "repo/a", "nowhere", "repo"},
 	}
 	for _, tt := range tests {
