@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -306,6 +307,31 @@ func TestConnectionIsKept(t *testing.T) {
 	}
 	if len(remote) != 1 {
 		t.Errorf("5 calls used %d connections", len(remote))
+	}
+}
+
+// HTTP/2 is used where it is offered, and a certificate that nobody vouches for
+// ends the call at once.
+func TestHTTP2AndCertificates(t *testing.T) {
+	protocol := ""
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		protocol = r.Proto
+		sse(stream)(w, r)
+	}))
+	server.EnableHTTP2 = true
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.StartTLS()
+	t.Cleanup(server.Close)
+
+	_, err := client(t, claude.Options{BaseURL: server.URL}).Call(t.Context(), llmtest.Request(), llm.Discard)
+	if e := llm.AsError(err); e == nil || e.Code != llm.CodeConnection || e.Retryable || !strings.Contains(e.Hint, "SSL_CERT_FILE") {
+		t.Errorf("an unknown certificate gives %+v", e)
+	}
+	trusting := claude.NewTransport(claude.Timeouts{})
+	trusting.TLSClientConfig = server.Client().Transport.(*http.Transport).TLSClientConfig
+	resp, err := client(t, claude.Options{BaseURL: server.URL, Transport: trusting}).Call(t.Context(), llmtest.Request(), llm.Discard)
+	if err != nil || !resp.Whole() || protocol != "HTTP/2.0" {
+		t.Errorf("Call = %+v, %v by %s", resp, err, protocol)
 	}
 }
 
