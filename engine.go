@@ -2,6 +2,7 @@ package claudeforce
 
 import (
 	"context"
+	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -211,5 +212,9 @@ func (e *Engine) demoTransport() (http.RoundTripper, error) {
 }
 
 func (e *Engine) logRetry(r limit.Retry) {
-	e.options.Logger.LogAttrs(context.Background(), levelRetry, "attempt failed, trying again", retryAttrs(r)...)
+	e.options.Logger.LogAttrs(
+		context.Background(), slog.LevelInfo, "attempt failed, trying again",
+		slog.String("run_id", r.RunID), slog.Int("attempt", r.Attempt),
+		slog.Duration("wait", r.Wait), slog.String("error", string(r.Err.Code)),
+	)
 }

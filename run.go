@@ -5,20 +5,18 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"log/slog"
 	"strings"
 	"time"
 	"unicode/utf8"
 
-	"github.com/claude-force/claude-force/internal/layer/limit"
 	"github.com/claude-force/claude-force/internal/llm"
 	"github.com/claude-force/claude-force/internal/model"
 	"github.com/claude-force/claude-force/internal/project"
 	"github.com/claude-force/claude-force/internal/prompt"
 )
 
-// maxTask is the largest task in bytes: the API takes requests of 32 MB.
-const maxTask = 32 << 20
+// MaxTask is the largest task in bytes: the API takes requests of 32 MB.
+const MaxTask = 32 << 20
 
 // Run has an agent do a task. Where the result is nil, the run never began
 // and nothing was spent. A run that began and failed returns both: the result
@@ -62,7 +60,7 @@ func checkTask(r Run) error {
 		return usageError("no agent was named", "`claude-force list agents` shows them")
 	case strings.TrimSpace(r.Task) == "":
 		return usageError("the task is empty", "give one with --task, --task-file or on stdin")
-	case len(r.Task) > maxTask:
+	case len(r.Task) > MaxTask:
 		return usageError(fmt.Sprintf("the task has %d MB and a request may have 32 MB", len(r.Task)>>20), "split it")
 	case r.MaxTokens < 0:
 		return usageError("max_tokens must be a whole number from 1", "")
@@ -213,13 +211,4 @@ func firstOf(values ...string) string {
 		}
 	}
 	return ""
-}
-
-const levelRetry = slog.LevelInfo
-
-func retryAttrs(r limit.Retry) []slog.Attr {
-	return []slog.Attr{
-		slog.String("run_id", r.RunID), slog.Int("attempt", r.Attempt),
-		slog.Duration("wait", r.Wait), slog.String("error", string(r.Err.Code)),
-	}
 }

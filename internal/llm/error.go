@@ -119,3 +119,15 @@ func ContextError(ctx context.Context) *Error {
 	}
 	return AsError(context.Cause(ctx))
 }
+
+// Sleep waits for d, or until ctx ends, and then returns its [ContextError].
+func Sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ContextError(ctx)
+	}
+}

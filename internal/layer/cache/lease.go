@@ -40,7 +40,7 @@ func (c *caller) askOnce(ctx context.Context, req *llm.Request, emit func(llm.Ev
 			continue
 		}
 		waited, waiting = true, true
-		if err := sleep(ctx, look); err != nil {
+		if err := llm.Sleep(ctx, look); err != nil {
 			return nil, err
 		}
 		if a := c.load(ctx, req); a != nil {
@@ -104,17 +104,6 @@ func (c *Cache) outcome(key Key, sealed []byte) *answer {
 		return nil
 	}
 	return a
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return llm.ContextError(ctx)
-	}
 }
 
 // heartbeat keeps this process's leases alive. Its goroutine lives while at

@@ -93,7 +93,7 @@ func (c *caller) Call(ctx context.Context, req *llm.Request, emit func(llm.Event
 			return resp, failure
 		}
 		c.OnRetry(Retry{RunID: req.RunID, Attempt: attempt, Wait: wait, Err: failure})
-		if err := sleep(ctx, wait); err != nil {
+		if err := llm.Sleep(ctx, wait); err != nil {
 			return resp, err
 		}
 		if shown {
@@ -113,15 +113,4 @@ func (c *caller) wait(e *llm.Error, attempt int) time.Duration {
 	}
 	bound := min(Cap, Base<<min(attempt-1, 10))
 	return time.Duration(c.Jitter() * float64(bound))
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return llm.ContextError(ctx)
-	}
 }

@@ -12,7 +12,7 @@ import (
 
 // maxTask is one byte more than a request may have: what is longer is refused
 // without being read to its end.
-const maxTask = 32<<20 + 1
+const maxTask = claudeforce.MaxTask + 1
 
 func inputError(message, hint string) error {
 	return &claudeforce.Error{Code: claudeforce.CodeUsage, Message: message, Hint: hint}
