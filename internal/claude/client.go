@@ -178,6 +178,9 @@ func (c *Client) Call(ctx context.Context, req *llm.Request, emit func(llm.Event
 	if res.StatusCode != http.StatusOK {
 		return nil, c.statusError(res)
 	}
+	if rates := ratesOf(res.Header, time.Now()); rates != nil {
+		emit(llm.Event{Kind: llm.EventRates, Rates: rates})
+	}
 	resp := &llm.Response{RequestID: requestID(res.Header), Attempts: 1}
 	if err := c.receive(ctx, res, resp, emit, dog, began); err != nil {
 		resp.Partial, resp.Usage.Incomplete = true, true

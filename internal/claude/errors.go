@@ -48,7 +48,9 @@ func (c *Client) statusError(res *http.Response) *llm.Error {
 	if e.RequestID = requestID(res.Header); e.RequestID == "" {
 		e.RequestID = clean(doc.RequestID, 100)
 	}
-	e.RetryAfter, e.HasRetryAfter = retryAfter(res.Header, time.Now())
+	now := time.Now()
+	e.RetryAfter, e.HasRetryAfter = retryAfter(res.Header, now)
+	e.Rates = ratesOf(res.Header, now)
 	switch res.Header.Get("X-Should-Retry") {
 	case "true":
 		e.Retryable = e.Code != llm.CodeSpendLimit

@@ -83,6 +83,8 @@ type Error struct {
 	// once" and where the server did not say, which HasRetryAfter tells apart.
 	RetryAfter    time.Duration
 	HasRetryAfter bool
+	// Rates are the rate limits that came with the error, or nil.
+	Rates *Rates
 	// Err is the cause, or nil.
 	Err error
 }

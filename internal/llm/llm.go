@@ -59,6 +59,9 @@ const (
 	EventThinking
 	// EventRestart says that all text so far is void: the call is made again.
 	EventRestart
+	// EventRates tells the rate limits, in Rates, as soon as the server has
+	// answered. The layer that waits takes it; nobody above sees it.
+	EventRates
 )
 
 // Event is one step of a stream. It is a value: layers pass it on unchanged.
@@ -72,4 +75,6 @@ type Event struct {
 	// Data is the wire event's JSON, byte for byte. It is only valid until
 	// emit returns: copy what must last.
 	Data []byte
+	// Rates is set for EventRates only.
+	Rates *Rates
 }

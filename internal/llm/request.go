@@ -93,9 +93,16 @@ type Reuse struct {
 type Request struct {
 	Params
 	Labels
-	// Reuse is set by whoever made the request, before its first use.
+	// What follows is set by whoever made the request, before its first use.
+
+	// Reuse says whether an earlier answer may stand in.
 	Reuse Reuse
-	body  []byte
+	// Background lets requests without it go first where limits are short.
+	Background bool
+	// WarmUp lets the first of several requests with the same prefix go ahead,
+	// so that the others read the prompt cache.
+	WarmUp bool
+	body   []byte
 }
 
 // New renders params once. The caller must not change what params point to

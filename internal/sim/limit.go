@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"errors"
 	"math"
 	"net/http"
 	"strconv"
@@ -14,19 +15,49 @@ type Limits struct {
 	RPM  int // message calls
 	ITPM int // input tokens that are not read from the prompt cache
 	OTPM int // output tokens really made
+	// Burst is how much a bucket holds, as a share of what a minute gives; 0
+	// is all of it.
+	Burst float64
 }
 
-// bucket is a token bucket: it holds a minute's worth and fills evenly. It may
-// go below zero where the amount is known only afterwards.
+// validate says what makes no sense in the limits.
+func (l Limits) validate() error {
+	if l.RPM < 0 || l.ITPM < 0 || l.OTPM < 0 {
+		return errors.New("simulator: limits must not be negative")
+	}
+	if !(l.Burst >= 0 && l.Burst <= 60) { // NaN too
+		return errors.New("simulator: a burst must be from 0 to 60 minutes")
+	}
+	return nil
+}
+
+// bucket is a token bucket: it fills evenly, up to what it holds. It may go
+// below zero where the amount is known only afterwards.
 type bucket struct {
 	perMinute float64
+	most      float64
 	level     float64
 	at        time.Time
 }
 
 // newBucket returns a full bucket.
-func newBucket(perMinute int, now time.Time) bucket {
-	return bucket{perMinute: float64(perMinute), level: float64(perMinute), at: now}
+func newBucket(perMinute int, burst float64, now time.Time) bucket {
+	if burst <= 0 {
+		burst = 1
+	}
+	most := math.Max(1, float64(perMinute)*burst)
+	return bucket{perMinute: float64(perMinute), most: most, level: most, at: now}
+}
+
+// change gives the bucket another size; what it holds stays, if it fits.
+func (b *bucket) change(perMinute int, burst float64, now time.Time) {
+	b.fill(now)
+	level := b.level
+	if !b.limited() {
+		level = math.Inf(1)
+	}
+	*b = newBucket(perMinute, burst, now)
+	b.level = math.Min(level, b.most)
 }
 
 // limited reports whether there is a limit at all.
@@ -35,7 +66,7 @@ func (b *bucket) limited() bool { return b.perMinute > 0 }
 // fill brings the level up to now.
 func (b *bucket) fill(now time.Time) {
 	if elapsed := now.Sub(b.at); elapsed > 0 {
-		b.level = math.Min(b.perMinute, b.level+b.perMinute*elapsed.Minutes())
+		b.level = math.Min(b.most, b.level+b.perMinute*elapsed.Minutes())
 		b.at = now
 	}
 }
@@ -46,7 +77,7 @@ func (b *bucket) wait(n float64) time.Duration {
 	if !b.limited() || b.level >= n {
 		return 0
 	}
-	if n > b.perMinute {
+	if n > b.most {
 		return time.Minute
 	}
 	return time.Duration(math.Ceil((n - b.level) / b.perMinute * float64(time.Minute)))
@@ -70,13 +101,40 @@ func (s *Server) group(name string) *group {
 	if g, ok := s.groups.Load(name); ok {
 		return g.(*group)
 	}
-	now := s.now()
+	s.limitsMu.Lock()
+	defer s.limitsMu.Unlock()
+	l, now := s.limits, s.now()
 	g, _ := s.groups.LoadOrStore(name, &group{
-		requests: newBucket(s.limits.RPM, now),
-		input:    newBucket(s.limits.ITPM, now),
-		output:   newBucket(s.limits.OTPM, now),
+		requests: newBucket(l.RPM, l.Burst, now),
+		input:    newBucket(l.ITPM, l.Burst, now),
+		output:   newBucket(l.OTPM, l.Burst, now),
 	})
 	return g.(*group)
+}
+
+// SetLimits changes the rate limits of every limit group, as a change of tier
+// does. What a bucket holds stays, if it fits.
+func (s *Server) SetLimits(l Limits) error {
+	if err := l.validate(); err != nil {
+		return err
+	}
+	s.limitsMu.Lock()
+	defer s.limitsMu.Unlock()
+	s.limits = l
+	now := s.now()
+	s.groups.Range(func(_, g any) bool {
+		g.(*group).change(l, now)
+		return true
+	})
+	return nil
+}
+
+func (g *group) change(l Limits, now time.Time) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.requests.change(l.RPM, l.Burst, now)
+	g.input.change(l.ITPM, l.Burst, now)
+	g.output.change(l.OTPM, l.Burst, now)
 }
 
 // look returns the group's state without taking anything from it.
@@ -169,6 +227,6 @@ func (snap *snapshot) setHeader(h http.Header, name string, b *bucket, unit floa
 	remaining := math.Max(0, math.Round(math.Floor(b.level)/unit)*unit)
 	h.Set(prefix+"Limit", strconv.Itoa(int(b.perMinute)))
 	h.Set(prefix+"Remaining", strconv.Itoa(int(remaining)))
-	full := snap.now.Add(b.wait(b.perMinute))
+	full := snap.now.Add(b.wait(b.most))
 	h.Set(prefix+"Reset", full.UTC().Add(time.Second-1).Truncate(time.Second).Format(time.RFC3339))
 }

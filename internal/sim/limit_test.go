@@ -118,3 +118,31 @@ func TestBrokenStreamsCountWhatTheyMade(t *testing.T) {
 		t.Errorf("5 of 10 deltas of 130 tokens count as %d tokens; %d in flight", got.OutputTokens, got.InFlight)
 	}
 }
+
+// TestSetLimits checks that a change of tier keeps what the buckets hold, if
+// it fits, and that the next answer tells of it.
+func TestSetLimits(t *testing.T) {
+	s, _ := newServer(t, sim.Options{Limits: sim.Limits{RPM: 100, Burst: 0.1}})
+	for i, step := range []struct {
+		limits           sim.Limits // zero leaves them
+		limit, remaining string
+	}{
+		{limit: "100", remaining: "9"},
+		{sim.Limits{RPM: 1000}, "1000", "8"},
+		{sim.Limits{RPM: 50, Burst: 0.1}, "50", "4"},
+	} {
+		if step.limits != (sim.Limits{}) {
+			if err := s.SetLimits(step.limits); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w := call{body: ask("[[say ok]]")}.do(t, s)
+		limit, remaining := w.Header().Get("anthropic-ratelimit-requests-limit"), w.Header().Get("anthropic-ratelimit-requests-remaining")
+		if limit != step.limit || remaining != step.remaining {
+			t.Errorf("step %d: %s of %s remain, want %s of %s", i, remaining, limit, step.remaining, step.limit)
+		}
+	}
+	if s.SetLimits(sim.Limits{RPM: -1}) == nil || s.SetLimits(sim.Limits{Burst: 100}) == nil {
+		t.Error("limits that make no sense are taken")
+	}
+}

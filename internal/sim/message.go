@@ -88,6 +88,7 @@ func (s *Server) deliver(x *exchange, stream bool, a *answer, p *plan, g *group,
 	snap, err := g.admit(s.now(), c.input+c.write5m+c.write1h, a.model)
 	snap.setHeaders(x.w.Header())
 	if err != nil {
+		s.stats.rateLimited.Add(1)
 		return err
 	}
 	wait := s.latency + p.slowFirstByte

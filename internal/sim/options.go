@@ -83,8 +83,8 @@ func (o Options) validate() error {
 			return fmt.Errorf("simulator: %s must not be negative", name)
 		}
 	}
-	if o.Limits.RPM < 0 || o.Limits.ITPM < 0 || o.Limits.OTPM < 0 {
-		return errors.New("simulator: limits must not be negative")
+	if err := o.Limits.validate(); err != nil {
+		return err
 	}
 	if o.OutputTokens < 0 || o.OutputTokens > maxOutputTokens {
 		return fmt.Errorf("simulator: OutputTokens must be from 0 to %d", maxOutputTokens)

@@ -32,7 +32,8 @@ type Server struct {
 	latency      time.Duration
 	tokenDelay   time.Duration
 	batchDelay   time.Duration
-	limits       Limits
+	limitsMu     sync.Mutex
+	limits       Limits // guarded by limitsMu
 	faults       []*armed
 	keys         []string
 	anonymous    bool

@@ -8,6 +8,7 @@ type Stats struct {
 	Messages    int64 // calls to POST /v1/messages whose body was read, failed ones included
 	Answered    int64 // message calls that were answered, broken streams included
 	Errors      int64 // answers that were an error
+	RateLimited int64 // message calls over a limit
 	CountTokens int64 // calls to count_tokens
 	Batches     int64 // batches created
 	InFlight    int64 // message calls at this moment
@@ -21,7 +22,8 @@ type Stats struct {
 
 // counters are the running Stats.
 type counters struct {
-	requests, messages, answered, errors, countTokens, batches   atomic.Int64
+	requests, messages, answered, errors                         atomic.Int64
+	rateLimited, countTokens, batches                            atomic.Int64
 	inFlight, maxInFlight                                        atomic.Int64
 	inputTokens, cacheReadTokens, cacheWriteTokens, outputTokens atomic.Int64
 }
@@ -31,7 +33,7 @@ func (s *Server) Stats() Stats {
 	c := &s.stats
 	return Stats{
 		Requests: c.requests.Load(), Messages: c.messages.Load(), Answered: c.answered.Load(), Errors: c.errors.Load(),
-		CountTokens: c.countTokens.Load(), Batches: c.batches.Load(),
+		RateLimited: c.rateLimited.Load(), CountTokens: c.countTokens.Load(), Batches: c.batches.Load(),
 		InFlight: c.inFlight.Load(), MaxInFlight: c.maxInFlight.Load(),
 		InputTokens: c.inputTokens.Load(), CacheReadTokens: c.cacheReadTokens.Load(),
 		CacheWriteTokens: c.cacheWriteTokens.Load(), OutputTokens: c.outputTokens.Load(),
