@@ -38,6 +38,10 @@ type Engine struct {
 	// answersOpen guards Close against opening what was never used.
 	answersOpen atomic.Bool
 	ledger      *ledger
+	limiter     func() *limit.Limiter
+	limiterOpen atomic.Bool
+	shared      *shared // nil in a demo
+	trouble     trouble
 }
 
 // Open reads the settings and finds the project. It makes no connection and
@@ -60,6 +64,10 @@ func Open(o Options) (*Engine, error) {
 	e.client = sync.OnceValues(e.newClient)
 	e.caller = sync.OnceValues(e.newCaller)
 	e.answers = sync.OnceValue(e.openAnswers)
+	e.limiter = sync.OnceValue(e.newLimiter)
+	if !o.Demo {
+		e.shared = newShared(e.paths.Shared)
+	}
 	return e, nil
 }
 
@@ -70,8 +78,16 @@ func (e *Engine) Close() error {
 		c.Close()
 	}
 	var err error
+	if e.limiterOpen.Load() {
+		e.limiter().Close() // gives its leases back
+	}
+	if e.shared != nil {
+		err = e.shared.Close()
+	}
 	if e.answersOpen.Load() {
-		err = e.answers().close()
+		if cacheErr := e.answers().close(); err == nil {
+			err = cacheErr
+		}
 	}
 	if ledgerErr := e.ledger.Close(); err == nil {
 		err = ledgerErr
@@ -97,12 +113,15 @@ func (e *Engine) stack(api llm.Caller, prices *model.Catalogue, reuse *answers) 
 		exchanges = e.ledger
 		e.ledger.warm()
 	}
+	if e.shared != nil {
+		e.shared.warm()
+	}
 	return llm.Stack(
 		api,
 		recorded,
 		joins,
 		kept,
-		limit.Layer(limit.Options{Attempts: e.config.Integer("retries"), Jitter: e.options.Jitter, OnRetry: e.logRetry}),
+		e.limiter().Layer(),
 		charge.Layer(charge.Options{Store: exchanges, Catalogue: prices, Now: e.options.Now}),
 	)
 }

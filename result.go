@@ -44,9 +44,15 @@ type Run struct {
 	Reuse Reuse
 	// Timeout is the deadline of the run; 0 means the setting `timeout`.
 	Timeout time.Duration
+	// Background lets runs without it go first where the rate limits are
+	// short.
+	Background bool
 	// Emit is handed each event of the stream, in order, before Run returns;
 	// nil drops them.
 	Emit func(Event)
+
+	// warmUp lets the first of many runs with the same prefix go ahead.
+	warmUp bool
 }
 
 // Usage is what the API counted for the answer, in tokens.

@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/claude-force/claude-force/internal/claude"
@@ -35,31 +34,11 @@ const (
 	ReuseRefresh Reuse = "refresh"
 )
 
-// answers is the response cache and what was odd about it.
+// answers is the response cache.
 type answers struct {
+	*trouble
 	cache *cache.Cache // nil where there is none
 	store *sqlite.Cache
-
-	mu      sync.Mutex
-	trouble []string
-}
-
-// warn keeps what is wrong for the next result to say, each thing once.
-func (a *answers) warn(text string) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if !slices.Contains(a.trouble, text) && len(a.trouble) < 8 {
-		a.trouble = append(a.trouble, text)
-	}
-}
-
-// drain returns what is wrong and has not been said.
-func (a *answers) drain() []string {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	out := a.trouble
-	a.trouble = nil
-	return out
 }
 
 // close keeps the counts and closes the store.
@@ -75,7 +54,7 @@ func (a *answers) close() error {
 // openAnswers opens the response cache. What keeps it from opening is a
 // warning: a run answers without it.
 func (e *Engine) openAnswers() *answers {
-	a := &answers{}
+	a := &answers{trouble: &e.trouble}
 	e.answersOpen.Store(true)
 	c, err := e.catalogue()
 	if err != nil || !e.config.Bool("cache.enabled") {

@@ -51,7 +51,7 @@ func (e *Engine) Run(ctx context.Context, r Run) (*Result, error) {
 	began := e.options.Now()
 	resp, err := caller.Call(ctx, req, emit)
 	took := e.options.Now().Sub(began)
-	return e.result(req, resp, err, took, append(warnings, e.answers().drain()...))
+	return e.result(req, resp, err, took, append(warnings, e.trouble.drain()...))
 }
 
 func checkTask(r Run) error {
@@ -96,6 +96,7 @@ func (e *Engine) prepare(ctx context.Context, r Run, agent *project.Agent) (*llm
 		TaskHash: hex.EncodeToString(sum[:8]),
 	})
 	req.Reuse = e.reuse(r, req)
+	req.Background, req.WarmUp = r.Background, r.warmUp
 	if m := in.Model.Model; m != nil {
 		if err := e.checkSize(ctx, req, m); err != nil {
 			return nil, nil, err

@@ -176,9 +176,9 @@ func (c *Client) Call(ctx context.Context, req *llm.Request, emit func(llm.Event
 	}
 	defer res.Body.Close()
 	if res.StatusCode != http.StatusOK {
-		return nil, c.statusError(res)
+		return nil, c.statusError(res, began)
 	}
-	if rates := ratesOf(res.Header, time.Now()); rates != nil {
+	if rates := ratesOf(res.Header, began, time.Now()); rates != nil {
 		emit(llm.Event{Kind: llm.EventRates, Rates: rates})
 	}
 	resp := &llm.Response{RequestID: requestID(res.Header), Attempts: 1}

@@ -1,8 +1,6 @@
 package claude
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
 	"io"
@@ -45,7 +43,7 @@ type ModelInfo struct {
 // Models lists the models that the credential may use. It is free, which
 // makes it the test of a key.
 func (c *Client) Models(ctx context.Context) ([]ModelInfo, error) {
-	return collect[ModelInfo](ctx, c, "/v1/models")
+	return collect(ctx, c, "/v1/models", func(ModelInfo) bool { return false })
 }
 
 // Ping asks for the list of models, the free test of a key, and returns how
@@ -65,137 +63,9 @@ func (c *Client) Ping(ctx context.Context) (models int, served time.Time, err er
 	return len(page.Data), served, err
 }
 
-// Batch is the state of a Message Batch.
-type Batch struct {
-	ID     string `json:"id"`
-	Status string `json:"processing_status"` // in_progress, canceling, ended
-	Counts struct {
-		Processing int `json:"processing"`
-		Succeeded  int `json:"succeeded"`
-		Errored    int `json:"errored"`
-		Canceled   int `json:"canceled"`
-		Expired    int `json:"expired"`
-	} `json:"request_counts"`
-	CreatedAt time.Time  `json:"created_at"`
-	ExpiresAt time.Time  `json:"expires_at"`
-	EndedAt   *time.Time `json:"ended_at"`
-}
-
-// BatchItem is one request of a batch; ID must match
-// ^[a-zA-Z0-9_-]{1,64}$ and be its only one in the batch.
-type BatchItem struct {
-	ID      string
-	Request *llm.Request
-}
-
-// CreateBatch submits items as one batch of at most 100,000 requests and
-// 256 MB. Nothing is submitted twice by itself: after an error it is unknown
-// whether the batch exists, and [Client.Batches] tells.
-func (c *Client) CreateBatch(ctx context.Context, items []BatchItem) (*Batch, error) {
-	b := []byte(`{"requests":[`)
-	for i, it := range items {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		b = append(b, `{"custom_id":`...)
-		b = llm.AppendString(b, it.ID)
-		b = append(b, `,"params":`...)
-		b = append(b, it.Request.Body()...)
-		b = append(b, '}')
-	}
-	b = append(b, `]}`...)
-	var out Batch
-	return &out, c.do(ctx, http.MethodPost, "/v1/messages/batches", b, nil, &out)
-}
-
-// Batch returns the state of one batch.
-func (c *Client) Batch(ctx context.Context, id string) (*Batch, error) {
-	var out Batch
-	return &out, c.do(ctx, http.MethodGet, "/v1/messages/batches/"+url.PathEscape(id), nil, nil, &out)
-}
-
-// Batches lists the batches of the key's workspace, newest first.
-func (c *Client) Batches(ctx context.Context) ([]Batch, error) {
-	return collect[Batch](ctx, c, "/v1/messages/batches")
-}
-
-// CancelBatch asks the API to stop a batch; what has finished stays.
-func (c *Client) CancelBatch(ctx context.Context, id string) (*Batch, error) {
-	var out Batch
-	return &out, c.do(ctx, http.MethodPost, "/v1/messages/batches/"+url.PathEscape(id)+"/cancel", []byte("{}"), nil, &out)
-}
-
-// BatchResult is the outcome of one request of a batch: Response where it
-// succeeded, else Err (an [llm.Error]; CodeCancelled or CodeTimeout for
-// requests that were cancelled or expired, which cost nothing).
-type BatchResult struct {
-	ID       string
-	Response *llm.Response
-	Err      error
-}
-
-// BatchResults hands each result of an ended batch to each, in the server's
-// order, which is not the order of submission. It stops at each's first error.
-func (c *Client) BatchResults(ctx context.Context, id string, each func(BatchResult) error) error {
-	res, err := c.open(ctx, http.MethodGet, "/v1/messages/batches/"+url.PathEscape(id)+"/results", nil, nil)
-	if err != nil {
-		return err
-	}
-	defer res.Body.Close()
-	lines := bufio.NewScanner(res.Body)
-	lines.Buffer(make([]byte, 64<<10), maxEvent)
-	for lines.Scan() {
-		if len(bytes.TrimSpace(lines.Bytes())) == 0 {
-			continue
-		}
-		r, err := c.batchResult(lines.Bytes())
-		if err != nil {
-			return err
-		}
-		if err := each(r); err != nil {
-			return err
-		}
-	}
-	if err := lines.Err(); err != nil {
-		return c.transportError(ctx, err)
-	}
-	return nil
-}
-
-func (c *Client) batchResult(line []byte) (BatchResult, error) {
-	var doc struct {
-		ID     string `json:"custom_id"`
-		Result struct {
-			Type    string          `json:"type"`
-			Message json.RawMessage `json:"message"`
-			Error   struct {
-				Error wireError `json:"error"`
-			} `json:"error"`
-		} `json:"result"`
-	}
-	if err := json.Unmarshal(line, &doc); err != nil {
-		return BatchResult{}, &llm.Error{Code: llm.CodeBadResponse, Message: "the server sent a batch result that is not JSON", Err: err}
-	}
-	out := BatchResult{ID: doc.ID}
-	switch doc.Result.Type {
-	case "succeeded":
-		out.Response = &llm.Response{Attempts: 1}
-		if err := c.message(doc.Result.Message, out.Response, llm.Discard); err != nil {
-			return BatchResult{}, err
-		}
-		out.Response.Usage.Tier = "batch"
-	case "canceled":
-		out.Err = &llm.Error{Code: llm.CodeCancelled, Message: "the request was cancelled with its batch", Retryable: true}
-	case "expired":
-		out.Err = &llm.Error{Code: llm.CodeTimeout, Message: "the batch expired before this request was processed", Retryable: true}
-	default:
-		out.Err = c.classify(doc.Result.Error.Error, 0)
-	}
-	return out, nil
-}
-
-// collect reads all pages of a list.
-func collect[T any](ctx context.Context, c *Client, path string) ([]T, error) {
+// collect reads all pages of a list, or those up to the first item at which
+// stop says so.
+func collect[T any](ctx context.Context, c *Client, path string, stop func(T) bool) ([]T, error) {
 	const pages, perPage = 100, 100
 	var all []T
 	query := "?limit=" + strconv.Itoa(perPage)
@@ -208,7 +78,12 @@ func collect[T any](ctx context.Context, c *Client, path string) ([]T, error) {
 		if err := c.do(ctx, http.MethodGet, path+query, nil, nil, &page); err != nil {
 			return nil, err
 		}
-		all = append(all, page.Data...)
+		for _, one := range page.Data {
+			if stop(one) {
+				return all, nil
+			}
+			all = append(all, one)
+		}
 		if !page.HasMore || page.LastID == "" {
 			break
 		}
@@ -224,13 +99,19 @@ func (c *Client) open(ctx context.Context, method, path string, body []byte, bet
 	if err != nil {
 		return nil, err
 	}
+	return c.send(hr)
+}
+
+// send makes one exchange; the caller closes the body of its answer.
+func (c *Client) send(hr *http.Request) (*http.Response, error) {
+	began := time.Now()
 	res, err := c.transport.RoundTrip(hr)
 	if err != nil {
-		return nil, c.transportError(ctx, err)
+		return nil, c.transportError(hr.Context(), err)
 	}
 	if res.StatusCode != http.StatusOK {
 		defer res.Body.Close()
-		return nil, c.statusError(res)
+		return nil, c.statusError(res, began)
 	}
 	return res, nil
 }

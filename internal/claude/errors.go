@@ -32,8 +32,9 @@ type wireError struct {
 	} `json:"details"`
 }
 
-// statusError reads an answer other than 200 and classifies it.
-func (c *Client) statusError(res *http.Response) *llm.Error {
+// statusError reads an answer other than 200, to a request that was sent at a
+// time, and classifies it.
+func (c *Client) statusError(res *http.Response, sent time.Time) *llm.Error {
 	body, _ := io.ReadAll(io.LimitReader(res.Body, 64<<10))
 	var doc struct {
 		Error     wireError `json:"error"`
@@ -50,7 +51,7 @@ func (c *Client) statusError(res *http.Response) *llm.Error {
 	}
 	now := time.Now()
 	e.RetryAfter, e.HasRetryAfter = retryAfter(res.Header, now)
-	e.Rates = ratesOf(res.Header, now)
+	e.Rates = ratesOf(res.Header, sent, now)
 	switch res.Header.Get("X-Should-Retry") {
 	case "true":
 		e.Retryable = e.Code != llm.CodeSpendLimit
@@ -78,6 +79,7 @@ func (c *Client) classify(w wireError, status int) *llm.Error {
 	if e.Message == "" {
 		e.Message = "the server gave no reason"
 	}
+	e.Reason = clean(w.Details.ErrorCode, 100)
 	lower := strings.ToLower(w.Message)
 	switch {
 	case spendCaps(w.Details.ErrorCode),

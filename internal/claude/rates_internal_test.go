@@ -30,19 +30,20 @@ func TestRates(t *testing.T) {
 		header http.Header
 		want   llm.Rate // of requests
 	}{
-		"whole":              {with(), requests},
-		"by server's clock":  {with("date", "Wed, 25 Nov 2026 11:59:00 GMT"), llm.Rate{Limit: 50, Remaining: 49, Full: 62 * time.Second}},
-		"a date of nonsense": {with("date", "soon"), requests},
-		"negative remaining": {with("anthropic-ratelimit-requests-remaining", "-1"), llm.Rate{}},
-		"no remaining":       {with("anthropic-ratelimit-requests-remaining", ""), llm.Rate{}},
-		"limit of zero":      {with("anthropic-ratelimit-requests-limit", "0"), llm.Rate{}},
-		"limit of nonsense":  {with("anthropic-ratelimit-requests-limit", "many"), llm.Rate{}},
-		"huge limit":         {with("anthropic-ratelimit-requests-limit", "9223372036854775807"), llm.Rate{}},
-		"reset in the past":  {with("anthropic-ratelimit-requests-reset", "2026-11-25T11:00:00Z"), llm.Rate{Limit: 50, Remaining: 49, Full: -1}},
-		"reset in two days":  {with("anthropic-ratelimit-requests-reset", "2026-11-27T12:00:00Z"), llm.Rate{Limit: 50, Remaining: 49, Full: -1}},
-		"no reset":           {with("anthropic-ratelimit-requests-reset", ""), llm.Rate{Limit: 50, Remaining: 49, Full: -1}},
+		"whole":               {with(), requests},
+		"by server's clock":   {with("date", "Wed, 25 Nov 2026 11:59:00 GMT"), llm.Rate{Limit: 50, Remaining: 49, Full: 62*time.Second + 500*time.Millisecond}},
+		"a date without skew": {with("date", "Wed, 25 Nov 2026 12:00:00 GMT"), requests},
+		"a date of nonsense":  {with("date", "soon"), requests},
+		"negative remaining":  {with("anthropic-ratelimit-requests-remaining", "-1"), llm.Rate{}},
+		"no remaining":        {with("anthropic-ratelimit-requests-remaining", ""), llm.Rate{}},
+		"limit of zero":       {with("anthropic-ratelimit-requests-limit", "0"), llm.Rate{}},
+		"limit of nonsense":   {with("anthropic-ratelimit-requests-limit", "many"), llm.Rate{}},
+		"huge limit":          {with("anthropic-ratelimit-requests-limit", "9223372036854775807"), llm.Rate{}},
+		"reset in the past":   {with("anthropic-ratelimit-requests-reset", "2026-11-25T11:00:00Z"), llm.Rate{Limit: 50, Remaining: 49, Full: -1}},
+		"reset in two days":   {with("anthropic-ratelimit-requests-reset", "2026-11-27T12:00:00Z"), llm.Rate{Limit: 50, Remaining: 49, Full: -1}},
+		"no reset":            {with("anthropic-ratelimit-requests-reset", ""), llm.Rate{Limit: 50, Remaining: 49, Full: -1}},
 	} {
-		got := ratesOf(c.header, now)
+		got := ratesOf(c.header, now, now.Add(500*time.Millisecond))
 		if got == nil || got.Requests != c.want {
 			t.Errorf("%s: %+v, want %+v", name, got, c.want)
 		}
@@ -50,13 +51,13 @@ func TestRates(t *testing.T) {
 			t.Errorf("%s: the other limits suffer: %+v", name, got)
 		}
 	}
-	if got := ratesOf(http.Header{}, now); got != nil {
+	if got := ratesOf(http.Header{}, now, now); got != nil {
 		t.Errorf("no headers give %+v", got)
 	}
 	one := http.Header{}
 	one.Set("anthropic-ratelimit-tokens-limit", "1000")
 	one.Set("anthropic-ratelimit-tokens-remaining", "10")
-	if got := ratesOf(one, now); got == nil || got.Input != (llm.Rate{Limit: 1000, Remaining: 10, Full: -1}) {
+	if got := ratesOf(one, now, now); got == nil || got.Input != (llm.Rate{Limit: 1000, Remaining: 10, Full: -1}) {
 		t.Errorf("one limit for all tokens gives %+v", got)
 	}
 }

@@ -156,6 +156,12 @@ func (c *Config) Integer(name string) int {
 	return n
 }
 
+// Count returns a setting of kind Count; 0 means auto.
+func (c *Config) Count(name string) int {
+	n, _ := strconv.Atoi(c.Text(name))
+	return n
+}
+
 // Duration returns a setting of kind Duration.
 func (c *Config) Duration(name string) time.Duration {
 	d, _ := ParseDuration(c.Text(name))

@@ -133,10 +133,10 @@ func TestLocate(t *testing.T) {
 		env           map[string]string
 		want          config.Paths
 	}{
-		"project": {"/p", "/h", nil, config.Paths{ConfigFile: "/h/.config/claude-force/config.yaml", ModelsFile: "/h/.config/claude-force/models.json", Cache: "/h/.cache/claude-force", State: "/p/.claude/force", InProject: true}},
-		"none":    {"", "/h", nil, config.Paths{ConfigFile: "/h/.config/claude-force/config.yaml", ModelsFile: "/h/.config/claude-force/models.json", Cache: "/h/.cache/claude-force", State: "/h/.local/state/claude-force"}},
-		"XDG":     {"", "/h", map[string]string{"XDG_CONFIG_HOME": "/c", "XDG_STATE_HOME": "/s"}, config.Paths{ConfigFile: "/c/claude-force/config.yaml", ModelsFile: "/c/claude-force/models.json", Cache: "/h/.cache/claude-force", State: "/s/claude-force"}},
-		"own":     {"", "/h", map[string]string{"CLAUDE_FORCE_HOME": "/o"}, config.Paths{ConfigFile: "/o/config.yaml", ModelsFile: "/o/models.json", Cache: "/o/cache", State: "/o/state/no-project"}},
+		"project": {"/p", "/h", nil, config.Paths{ConfigFile: "/h/.config/claude-force/config.yaml", ModelsFile: "/h/.config/claude-force/models.json", Cache: "/h/.cache/claude-force", Shared: "/h/.local/state/claude-force/shared.db", State: "/p/.claude/force", InProject: true}},
+		"none":    {"", "/h", nil, config.Paths{ConfigFile: "/h/.config/claude-force/config.yaml", ModelsFile: "/h/.config/claude-force/models.json", Cache: "/h/.cache/claude-force", Shared: "/h/.local/state/claude-force/shared.db", State: "/h/.local/state/claude-force"}},
+		"XDG":     {"", "/h", map[string]string{"XDG_CONFIG_HOME": "/c", "XDG_STATE_HOME": "/s"}, config.Paths{ConfigFile: "/c/claude-force/config.yaml", ModelsFile: "/c/claude-force/models.json", Cache: "/h/.cache/claude-force", Shared: "/s/claude-force/shared.db", State: "/s/claude-force"}},
+		"own":     {"", "/h", map[string]string{"CLAUDE_FORCE_HOME": "/o"}, config.Paths{ConfigFile: "/o/config.yaml", ModelsFile: "/o/models.json", Cache: "/o/cache", Shared: "/o/state/shared.db", State: "/o/state/no-project"}},
 		"no home": {"", "", nil, config.Paths{}},
 	} {
 		if got := config.Locate(c.project, c.home, env(c.env)); got != c.want {

@@ -14,6 +14,9 @@ type Paths struct {
 	ConfigFile, ModelsFile string
 	// Cache is the folder of cache.db and its secret.
 	Cache string
+	// Shared is the file of what belongs to the user and not to a project:
+	// rate limits.
+	Shared string
 	// State is the folder of state.db. Project says that it lies inside the
 	// project and wants a .gitignore.
 	State     string
@@ -29,6 +32,7 @@ func Locate(projectDir, home string, getenv func(string) string) Paths {
 			ConfigFile: filepath.Join(own, "config.yaml"),
 			ModelsFile: filepath.Join(own, "models.json"),
 			Cache:      filepath.Join(own, "cache"),
+			Shared:     filepath.Join(own, "state", "shared.db"),
 			State:      filepath.Join(own, "state", stateName(projectDir)),
 		}
 	}
@@ -40,12 +44,12 @@ func Locate(projectDir, home string, getenv func(string) string) Paths {
 	if dir := base(getenv("XDG_CACHE_HOME"), home, ".cache"); dir != "" {
 		p.Cache = filepath.Join(dir, "claude-force")
 	}
-	if projectDir != "" {
-		p.State, p.InProject = filepath.Join(projectDir, ".claude", "force"), true
-		return p
-	}
 	if dir := base(getenv("XDG_STATE_HOME"), home, ".local", "state"); dir != "" {
 		p.State = filepath.Join(dir, "claude-force")
+		p.Shared = filepath.Join(p.State, "shared.db")
+	}
+	if projectDir != "" {
+		p.State, p.InProject = filepath.Join(projectDir, ".claude", "force"), true
 	}
 	return p
 }

@@ -19,6 +19,7 @@ const (
 	Text     Kind = "text"
 	Bool     Kind = "bool"
 	Integer  Kind = "integer"
+	Count    Kind = "count" // a whole number, or auto
 	Duration Kind = "duration"
 	Size     Kind = "size"
 	List     Kind = "list"
@@ -49,6 +50,7 @@ func Table() []Setting {
 		{Name: "timeouts.idle", Kind: Duration, Default: "2m", Doc: "bound between two events of a stream"},
 		{Name: "timeouts.attempt", Kind: Duration, Default: "30m", Doc: "bound of one attempt"},
 		{Name: "retries", Kind: Integer, Default: "4", Doc: "attempts of a call, the first included"},
+		{Name: "concurrency", Kind: Count, Default: "auto", Doc: "most calls at once; auto begins with ten and grows as far as the rate limits allow"},
 		{Name: "tracking", Kind: Bool, Default: "true", Doc: "keep runs and their costs in the ledger"},
 		{Name: "api.base_url", Kind: Text, Default: "https://api.anthropic.com", Doc: "address of the Messages API; ANTHROPIC_BASE_URL sets it too"},
 		{Name: "api.auth", Kind: Choice, Default: "x-api-key", Choices: []string{"x-api-key", "bearer"}, Doc: "how the key is sent"},
@@ -61,7 +63,6 @@ func Table() []Setting {
 		{Name: "cache.exclude_agents", Kind: List, Doc: "agents that are never cached"},
 		{Name: "log.level", Kind: Choice, Default: "warn", Choices: []string{"debug", "info", "warn", "error"}, Doc: "what is logged to stderr"},
 
-		{Name: "concurrency", Kind: Text, Default: "auto", Doc: "most calls at once", Planned: true},
 		{Name: "memory", Kind: Choice, Default: "agent", Choices: []string{"agent", "on", "off"}, Doc: "whether past work joins a prompt", Planned: true},
 		{Name: "memory.retention", Kind: Duration, Default: "90d", Doc: "age at which past work is forgotten", Planned: true},
 		{Name: "memory.max_tokens", Kind: Integer, Default: "800", Doc: "most tokens of past work in a prompt", Planned: true},
@@ -73,6 +74,13 @@ func Table() []Setting {
 	}
 }
 
+// auto is the value of a Count that the program chooses by itself, mostCount
+// the largest other one.
+const (
+	auto      = "auto"
+	mostCount = 100_000
+)
+
 // check reports what is wrong with a value, as the end of a sentence.
 func (s Setting) check(v string) error {
 	switch s.Kind {
@@ -83,6 +91,10 @@ func (s Setting) check(v string) error {
 	case Integer:
 		if n, err := strconv.Atoi(v); err != nil || n < 1 {
 			return fmt.Errorf("must be a whole number from 1")
+		}
+	case Count:
+		if n, err := strconv.Atoi(v); v != auto && (err != nil || n < 1 || n > mostCount) {
+			return fmt.Errorf("must be auto or a whole number from 1 to %d", mostCount)
 		}
 	case Duration:
 		if _, err := ParseDuration(v); err != nil {

@@ -64,6 +64,9 @@ const (
 	CodeInternal Code = "internal_error"
 )
 
+// ReasonRamp is the reason of a rate limit that met calls which grew too fast.
+const ReasonRamp = "ramp_limit_exceeded"
+
 // Error is the one error that callers of claude-force meet. It is immutable
 // once returned.
 type Error struct {
@@ -77,6 +80,8 @@ type Error struct {
 	Status int
 	// Retryable says that the same call may succeed later.
 	Retryable bool
+	// Reason is the API's finer word for what Code says, or empty.
+	Reason string
 	// Hint says what to do about it, or is empty.
 	Hint string
 	// RetryAfter is how long the server asked to wait; it is 0 both for "at

@@ -13,8 +13,11 @@ import (
 )
 
 func TestConformance(t *testing.T) {
-	llmtest.TestLayer(t, func() llm.Layer { return limit.Layer(limit.Options{}) })
+	llmtest.TestLayer(t, func() llm.Layer { return layer(limit.Options{}) })
 }
+
+// layer is a limiter's; one that is alone needs no closing.
+func layer(o limit.Options) llm.Layer { return limit.New(o).Layer() }
 
 func overloaded() *llm.Error {
 	return &llm.Error{Code: llm.CodeOverloaded, Message: "busy", Retryable: true}
@@ -57,7 +60,7 @@ func TestRetries(t *testing.T) {
 				}
 				next := &llmtest.Script{Steps: c.steps}
 				began := time.Now()
-				resp, err := limit.Layer(limit.Options{Attempts: c.attempts, Jitter: half})(next).Call(ctx, llmtest.Request(), llm.Discard)
+				resp, err := layer(limit.Options{Attempts: c.attempts, Jitter: half})(next).Call(ctx, llmtest.Request(), llm.Discard)
 				var code llm.Code
 				if err != nil {
 					code = llm.AsError(err).Code
@@ -82,7 +85,7 @@ func TestRestartVoidsWhatWasShown(t *testing.T) {
 			{Text: "a whole one", Response: whole("a whole one", 7)},
 		}}
 		var events []string
-		resp, err := limit.Layer(limit.Options{Jitter: half})(next).Call(t.Context(), llmtest.Request(), func(e llm.Event) {
+		resp, err := layer(limit.Options{Jitter: half})(next).Call(t.Context(), llmtest.Request(), func(e llm.Event) {
 			switch e.Kind {
 			case llm.EventText:
 				events = append(events, e.Text)
@@ -111,7 +114,7 @@ func TestReaderLeavesAtRestart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, leave := context.WithCancelCause(t.Context())
 		next := &llmtest.Script{Steps: []llmtest.Step{{Text: "shown ", Err: &llm.Error{Code: llm.CodeStreamCut, Retryable: true}}}}
-		_, err := limit.Layer(limit.Options{Jitter: half})(next).Call(ctx, llmtest.Request(), func(e llm.Event) {
+		_, err := layer(limit.Options{Jitter: half})(next).Call(ctx, llmtest.Request(), func(e llm.Event) {
 			if e.Kind == llm.EventRestart {
 				leave(&llm.Error{Code: llm.CodeStreamCut, Message: "shown already"})
 			}
@@ -129,7 +132,7 @@ func TestCancelEndsTheWait(t *testing.T) {
 		next := &llmtest.Script{Steps: []llmtest.Step{{Err: rateLimited(time.Hour)}}}
 		began := time.Now()
 		var told limit.Retry
-		_, err := limit.Layer(limit.Options{OnRetry: func(r limit.Retry) { told = r }})(next).Call(ctx, llmtest.Request(), llm.Discard)
+		_, err := layer(limit.Options{OnRetry: func(r limit.Retry) { told = r }})(next).Call(ctx, llmtest.Request(), llm.Discard)
 		if e := llm.AsError(err); e.Code != llm.CodeCancelled || time.Since(began) != 2*time.Second || next.Calls() != 1 {
 			t.Errorf("error %v after %v and %d calls", err, time.Since(began), next.Calls())
 		}
@@ -144,7 +147,7 @@ func TestRandomJitterStaysWithinItsBound(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			next := &llmtest.Script{Steps: []llmtest.Step{{Err: overloaded()}, {Text: "ok"}}}
 			began := time.Now()
-			if _, err := limit.Layer(limit.Options{})(next).Call(t.Context(), llmtest.Request(), llm.Discard); err != nil {
+			if _, err := layer(limit.Options{})(next).Call(t.Context(), llmtest.Request(), llm.Discard); err != nil {
 				t.Fatal(err)
 			}
 			if took := time.Since(began); took > limit.Base {

@@ -1,0 +1,474 @@
+package limit
+
+import (
+	"time"
+
+	"github.com/claude-force/claude-force/internal/llm"
+)
+
+// Times of a scheduler whose state is shared.
+const (
+	// horizon is how long a lease shall last.
+	horizon = time.Second
+	// askGap is the least time between two asks, so that no call waits for a
+	// write of its own.
+	askGap = 100 * time.Millisecond
+	// heartbeat tells the others that calls are still in flight.
+	heartbeat = 20 * time.Second
+	// patience is how long calls in the background outlast an overload,
+	// whatever their number of attempts.
+	patience = 75 * time.Second
+	// longestPause bounds the wait between two tries of an overloaded API.
+	longestPause = 15 * time.Second
+	// turn is how many interactive calls go ahead of one in the background.
+	turn = 4
+	// foresight is how many waiting calls an ask speaks for.
+	foresight = 256
+)
+
+// ticket is one call's place in the queue, then its leave to go.
+type ticket struct {
+	need       amounts
+	background bool
+	ready      func() // called once, when the call may go
+
+	gone    bool // left the queue, or was served
+	thought [kinds]outlook
+	sent    time.Time
+	epoch   int
+	counted bool // the window has taken note of it
+	settled bool
+}
+
+// scheduler decides when each call of one limit group may go. It has no clock,
+// no goroutine and no lock: whoever drives it tells the time and makes the
+// trades that it asks for. So it serves real time and virtual time alike.
+type scheduler struct {
+	id     string
+	jitter func() float64
+	// far says that trades are dear, so that a lease shall last a while.
+	far bool
+
+	queues [2]queue // interactive, background
+	streak int      // interactive calls since the last one in the background
+	window window
+
+	inFlight int
+	lease    amounts
+	view     [kinds]view
+	viewed   time.Time
+	sent     amounts // since then
+	flight   float64 // expected output of calls in flight
+	// What happened since the last ask.
+	corrected, doneSince float64
+	used                 amounts
+	took                 time.Duration
+	seen                 *sighting
+	pausedFor            time.Duration
+
+	pausedUntil time.Time
+	pausedBy    *llm.Error
+	// rounds counts overloads since the last success, failing their first.
+	rounds  int
+	failing time.Time
+
+	asking   bool
+	asked    time.Time // the last ask
+	askAfter time.Time
+	touched  time.Time // the last call that came or went
+}
+
+// newScheduler returns a scheduler of at most n calls in flight; 0 means auto.
+func newScheduler(id string, n int, jitter func() float64, far bool) *scheduler {
+	return &scheduler{id: id, jitter: jitter, far: far, window: newWindow(n)}
+}
+
+// enqueue puts a call at the end of its queue.
+func (s *scheduler) enqueue(now time.Time, t *ticket) {
+	s.touched = now
+	s.queues[class(t.background)].push(t)
+}
+
+// withdraw takes a call out of its queue. It reports false where the call has
+// got its leave already.
+func (s *scheduler) withdraw(t *ticket) bool {
+	if t.gone {
+		return false
+	}
+	t.gone = true
+	s.queues[class(t.background)].length--
+	return true
+}
+
+func class(background bool) int {
+	if background {
+		return 1
+	}
+	return 0
+}
+
+// waiting is how many calls are in the queues.
+func (s *scheduler) waiting() int { return s.queues[0].length + s.queues[1].length }
+
+// limited reports whether limits are known.
+func (s *scheduler) limited() bool {
+	for i := range s.view {
+		if s.view[i].cap > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// next is the queue whose turn it is.
+func (s *scheduler) next() *queue {
+	first, second := &s.queues[0], &s.queues[1]
+	if first.length == 0 || (s.streak >= turn && second.length > 0) {
+		return second
+	}
+	return first
+}
+
+// dispatch lets calls go until one must wait. It returns an ask to be traded
+// and accepted, or when to dispatch again (zero: after the next event).
+func (s *scheduler) dispatch(now time.Time) (*ask, time.Time) {
+	for {
+		q := s.next()
+		t := q.head()
+		switch {
+		case t == nil:
+			return s.idle(now)
+		case now.Before(s.pausedUntil):
+			return s.report(now, s.pausedUntil)
+		case !s.window.open(s.inFlight):
+			return s.report(now, time.Time{})
+		case s.mustAsk(t):
+			if s.asking {
+				return nil, time.Time{}
+			}
+			if now.Before(s.askAfter) {
+				return nil, s.askAfter
+			}
+			return s.ask(now, t), time.Time{}
+		}
+		q.pop()
+		s.letGo(now, t)
+	}
+}
+
+// mustAsk reports whether a call needs more than there is.
+func (s *scheduler) mustAsk(t *ticket) bool {
+	if s.asked.IsZero() {
+		return true // what do others know?
+	}
+	for i := range s.lease {
+		if s.view[i].cap > 0 && s.lease[i] < s.clamp(i, t.need[i]) {
+			return true
+		}
+	}
+	// Limits that have just shown themselves are asked for at once.
+	return s.seen != nil && !s.limited()
+}
+
+func (s *scheduler) clamp(kind int, need float64) float64 {
+	if most := s.view[kind].cap; most > 0 {
+		return min(need, most)
+	}
+	return need
+}
+
+func (s *scheduler) letGo(now time.Time, t *ticket) {
+	t.gone = true
+	if t.background {
+		s.streak = 0
+	} else {
+		s.streak++
+	}
+	for i := range t.need {
+		t.need[i] = s.clamp(i, t.need[i])
+		// Where no limit is known the lease becomes a debt, so that what was
+		// sent before the first headers came is known when they come.
+		s.lease[i] -= t.need[i]
+		s.used[i] += t.need[i]
+		s.sent[i] += t.need[i]
+		t.thought[i] = s.think(now, i)
+	}
+	s.inFlight++
+	s.flight += t.need[output]
+	t.sent, t.epoch = now, s.window.epoch
+	s.touched = now
+	t.ready()
+}
+
+// think is what a bucket is thought to hold after what was sent.
+func (s *scheduler) think(now time.Time, kind int) outlook {
+	v := &s.view[kind]
+	if v.cap == 0 {
+		return outlook{given: v.given - s.lease[kind]}
+	}
+	gone := s.sent[kind]
+	if kind == output {
+		gone = s.doneSince
+	}
+	level := min(v.level+v.rate*max(now.Sub(s.viewed).Seconds(), 0), v.most) - gone
+	return outlook{known: true, level: level, fixed: v.fixed}
+}
+
+// idle is what is done while nobody waits: what others may use goes back.
+func (s *scheduler) idle(now time.Time) (*ask, time.Time) {
+	if !s.far {
+		return s.report(now, time.Time{})
+	}
+	due := time.Time{}
+	switch {
+	case s.seen != nil || s.corrected != 0 || s.holds():
+		due = s.touched.Add(horizon)
+	case s.inFlight > 0:
+		due = s.asked.Add(heartbeat)
+	}
+	switch {
+	case due.IsZero() || s.asking:
+		return nil, time.Time{}
+	case now.Before(due):
+		return nil, due
+	}
+	return s.ask(now, nil), time.Time{}
+}
+
+// report passes on what was seen, at once where that is cheap.
+func (s *scheduler) report(now, next time.Time) (*ask, time.Time) {
+	if s.asking || (s.seen == nil && s.pausedFor == 0) {
+		return nil, next
+	}
+	if due := s.asked.Add(horizon); s.far && s.limited() && now.Before(due) {
+		if next.IsZero() || due.Before(next) {
+			next = due
+		}
+		return nil, next
+	}
+	return s.ask(now, nil), next
+}
+
+func (s *scheduler) holds() bool {
+	for i := range s.lease {
+		if s.view[i].cap > 0 && s.lease[i] > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// ask reports what happened, hands back the lease, and asks for what t and
+// those behind it need; t may be nil.
+func (s *scheduler) ask(now time.Time, t *ticket) *ask {
+	a := &ask{
+		holder: s.id, back: s.lease, corrected: s.corrected, flight: s.flight,
+		took: s.took, seen: s.seen, pausedFor: s.pausedFor,
+	}
+	if t != nil {
+		for i := range t.need {
+			a.need[i] = s.clamp(i, t.need[i])
+		}
+		a.want = a.need
+		if s.far {
+			a.want = s.wish(now, a.need)
+		}
+	}
+	s.lease, s.used = amounts{}, amounts{}
+	s.corrected, s.doneSince, s.took, s.seen, s.pausedFor = 0, 0, 0, nil, 0
+	s.asking, s.asked = true, now
+	return a
+}
+
+// wish is enough for those who wait, or for a while at the present pace.
+func (s *scheduler) wish(now time.Time, need amounts) amounts {
+	var queued amounts
+	left := foresight
+	for i := range s.queues {
+		left -= s.queues[i].sum(&queued, left)
+	}
+	since := max(now.Sub(s.asked), askGap)
+	for i := range need {
+		pace := s.used[i] * float64(horizon) / float64(since)
+		need[i] = max(need[i], queued[i], pace)
+	}
+	return need
+}
+
+// accept takes the answer to the last ask.
+func (s *scheduler) accept(now time.Time, g grant) {
+	s.asking = false
+	for i := range s.lease {
+		s.lease[i] += g.lease[i]
+	}
+	s.view, s.viewed, s.sent = g.view, now, amounts{}
+	if g.pausedUntil.After(s.pausedUntil) {
+		s.pausedUntil = g.pausedUntil
+		s.pausedBy = nil
+	}
+	wait := g.wait
+	switch {
+	case s.far && g.scarce:
+		wait = min(max(wait, horizon/2), 2*horizon)
+	case s.far:
+		wait = askGap
+	}
+	s.askAfter = now.Add(wait)
+}
+
+// learn takes the headers of a call.
+func (s *scheduler) learn(t *ticket, rates *llm.Rates, refused bool) {
+	if !rates.Known() {
+		return
+	}
+	if !refused && !t.counted {
+		t.counted = true
+		s.window.grow(s.inFlight, true)
+	}
+	thought := t.thought
+	if refused { // it took nothing
+		for _, i := range []int{requests, input} {
+			thought[i].level += t.need[i]
+			thought[i].given -= t.need[i]
+		}
+	}
+	if s.seen == nil || t.sent.After(s.seen.sent) {
+		s.seen = &sighting{rates: *rates, thought: thought, sent: t.sent, refused: refused}
+	}
+}
+
+// settle takes the end of a call: what it used, or why it failed.
+func (s *scheduler) settle(now time.Time, t *ticket, used llm.Usage, failure *llm.Error) {
+	if t.settled {
+		return
+	}
+	t.settled = true
+	s.touched = now
+	s.inFlight--
+	s.flight -= t.need[output]
+	limits := failure != nil && (failure.Code == llm.CodeRateLimit || failure.Code == llm.CodeSpendLimit)
+	if failure != nil {
+		s.learn(t, failure.Rates, limits)
+	}
+	if limits {
+		for i := range s.lease {
+			s.lease[i] += t.need[i] // it was not admitted
+		}
+	} else {
+		made := float64(used.Output)
+		s.corrected += made - t.need[output]
+		s.doneSince += made
+	}
+	switch {
+	case failure == nil:
+		s.took = now.Sub(t.sent)
+		s.rounds, s.failing = 0, time.Time{}
+		if !t.counted {
+			s.window.grow(s.inFlight+1, false)
+		}
+	case failure.Code == llm.CodeRateLimit:
+		s.limitedBy(now, t, failure)
+	case failure.Code == llm.CodeOverloaded:
+		s.overloaded(now, t, failure)
+	}
+}
+
+// limitedBy follows a 429.
+func (s *scheduler) limitedBy(now time.Time, t *ticket, e *llm.Error) {
+	switch {
+	case !e.Rates.Known() || e.Reason == llm.ReasonRamp:
+		s.overloaded(now, t, e)
+		return
+	case e.HasRetryAfter:
+		s.pause(now, e.RetryAfter, e)
+	}
+	s.window.calm()
+}
+
+// overloaded follows an API that has no room: all calls wait a moment, which
+// grows with each round that fails.
+func (s *scheduler) overloaded(now time.Time, t *ticket, e *llm.Error) {
+	if s.window.cut(t.epoch) {
+		s.rounds++
+	}
+	if s.failing.IsZero() {
+		s.failing = now
+	}
+	wait := time.Duration(s.jitter() * float64(min(longestPause, Base<<min(max(s.rounds, 1)-1, 10))))
+	if e.HasRetryAfter {
+		wait = e.RetryAfter
+	}
+	s.pause(now, wait, e)
+}
+
+// pause keeps all calls of the group back.
+func (s *scheduler) pause(now time.Time, d time.Duration, e *llm.Error) {
+	if until := now.Add(d); until.After(s.pausedUntil) {
+		s.pausedUntil, s.pausedBy = until, e
+		if e.HasRetryAfter {
+			s.pausedFor = max(s.pausedFor, d)
+		}
+	}
+}
+
+// patient reports whether a call in the background shall outlast the present
+// overload.
+func (s *scheduler) patient(now time.Time, background bool) bool {
+	return background && !s.failing.IsZero() && now.Sub(s.failing) < patience
+}
+
+// queue is first in, first out; those who left are skipped.
+type queue struct {
+	tickets []*ticket
+	first   int
+	length  int // of those who still wait
+}
+
+func (q *queue) push(t *ticket) {
+	q.tickets = append(q.tickets, t)
+	q.length++
+}
+
+// head returns the first who waits, or nil.
+func (q *queue) head() *ticket {
+	for q.first < len(q.tickets) {
+		if t := q.tickets[q.first]; !t.gone {
+			return t
+		}
+		q.drop()
+	}
+	q.tickets, q.first = q.tickets[:0], 0
+	return nil
+}
+
+func (q *queue) pop() {
+	q.drop()
+	q.length--
+}
+
+func (q *queue) drop() {
+	q.tickets[q.first] = nil
+	q.first++
+	if q.first > 1024 && q.first*2 > len(q.tickets) {
+		q.tickets = append(q.tickets[:0], q.tickets[q.first:]...)
+		q.first = 0
+	}
+}
+
+// sum adds the needs of the first most, and returns how many there were.
+func (q *queue) sum(to *amounts, most int) int {
+	n := 0
+	for _, t := range q.tickets[q.first:] {
+		if n == most {
+			break
+		}
+		if t.gone {
+			continue
+		}
+		n++
+		for i := range to {
+			to[i] += t.need[i]
+		}
+	}
+	return n
+}
