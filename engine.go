@@ -14,6 +14,7 @@ import (
 	"github.com/claude-force/claude-force/internal/layer/charge"
 	"github.com/claude-force/claude-force/internal/layer/limit"
 	"github.com/claude-force/claude-force/internal/layer/record"
+	"github.com/claude-force/claude-force/internal/layer/warmup"
 	"github.com/claude-force/claude-force/internal/library"
 	"github.com/claude-force/claude-force/internal/llm"
 	"github.com/claude-force/claude-force/internal/model"
@@ -121,6 +122,7 @@ func (e *Engine) stack(api llm.Caller, prices *model.Catalogue, reuse *answers) 
 		recorded,
 		joins,
 		kept,
+		warmup.Layer(warmup.Options{Now: e.options.Now}),
 		e.limiter().Layer(),
 		charge.Layer(charge.Options{Store: exchanges, Catalogue: prices, Now: e.options.Now}),
 	)

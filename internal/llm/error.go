@@ -60,6 +60,8 @@ const (
 	// CodeCacheMiss is a run that may only take an answer that is kept, and
 	// there is none.
 	CodeCacheMiss Code = "cache_miss"
+	// CodeSomeFailed is a file of tasks of which some failed.
+	CodeSomeFailed Code = "some_failed"
 	// CodeInternal is a fault of this program.
 	CodeInternal Code = "internal_error"
 )

@@ -27,35 +27,45 @@ type expectations map[subject]expectation
 
 func subjectOf(req *llm.Request) subject { return subject{req.Agent, req.Model} }
 
-// need is what a call is expected to take.
+// need is what a request is expected to take.
 func (e expectations) need(req *llm.Request) amounts {
-	x, ok := e[subjectOf(req)]
+	return e.expect(subjectOf(req), len(req.Body()), req.MaxTokens)
+}
+
+// expect is what a call of so many bytes and most output tokens is expected to
+// take.
+func (e expectations) expect(of subject, bytes, maxTokens int) amounts {
+	x, ok := e[of]
 	if !ok {
 		x = expectation{firstPerByte, firstOutput}
 	}
 	out := x.output
-	if req.MaxTokens > 0 {
-		out = min(out, float64(req.MaxTokens))
+	if maxTokens > 0 {
+		out = min(out, float64(maxTokens))
 	}
-	return amounts{1, float64(len(req.Body())) * x.perByte, out}
+	return amounts{1, float64(bytes) * x.perByte, out}
 }
 
-// learn takes what a call really took.
+// learn takes what a request really took.
 func (e expectations) learn(req *llm.Request, u llm.Usage) {
-	if u.Prompt() == 0 || u.Incomplete {
+	e.note(subjectOf(req), len(req.Body()), u)
+}
+
+// note takes what a call of so many bytes really took.
+func (e expectations) note(of subject, bytes int, u llm.Usage) {
+	if u.Prompt() == 0 || u.Incomplete || bytes == 0 {
 		return
 	}
-	key := subjectOf(req)
-	seen := expectation{float64(u.Input+u.CacheWrite()) / float64(len(req.Body())), float64(u.Output)}
-	x, ok := e[key]
+	seen := expectation{float64(u.Input+u.CacheWrite()) / float64(bytes), float64(u.Output)}
+	x, ok := e[of]
 	if !ok {
 		if len(e) >= mostSubjects {
 			clear(e) // they are learned again in a call or two
 		}
-		e[key] = seen
+		e[of] = seen
 		return
 	}
 	x.perByte += weight * (seen.perByte - x.perByte)
 	x.output += weight * (seen.output - x.output)
-	e[key] = x
+	e[of] = x
 }

@@ -29,6 +29,7 @@ type gate struct {
 	key    Key
 	shared Shared // nil: this process is alone
 	warn   func(error)
+	flight *flight
 
 	mu     sync.Mutex
 	apart  time.Time // until when the others are not asked, for it failed
@@ -44,7 +45,10 @@ type gate struct {
 // cannot go before its deadline.
 func (g *gate) enter(ctx context.Context, req *llm.Request) (*ticket, error) {
 	ready := make(chan struct{})
-	t := &ticket{background: req.Background, ready: func() { close(ready) }}
+	t := &ticket{background: req.Background, ready: func() {
+		g.flight.move(1)
+		close(ready)
+	}}
 	g.mu.Lock()
 	if err := g.hopeless(ctx); err != nil {
 		g.mu.Unlock()
@@ -63,6 +67,7 @@ func (g *gate) enter(ctx context.Context, req *llm.Request) (*ticket, error) {
 		defer g.mu.Unlock()
 		if !g.s.withdraw(t) { // its leave came at the same moment
 			g.s.settle(time.Now(), t, llm.Usage{}, &llm.Error{Code: llm.CodeCancelled})
+			g.flight.move(-1)
 		}
 		g.turn(time.Now())
 		return nil, llm.ContextError(ctx)
@@ -105,6 +110,7 @@ func (g *gate) leave(t *ticket, req *llm.Request, resp *llm.Response, failure *l
 	}
 	now := time.Now()
 	g.s.settle(now, t, used, failure)
+	g.flight.move(-1)
 	g.turn(now)
 }
 

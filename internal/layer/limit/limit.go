@@ -71,8 +71,9 @@ type Options struct {
 // Limiter is the layer's state. It is safe for concurrent use; Close it.
 type Limiter struct {
 	Options
-	mu    sync.Mutex
-	gates map[string]*gate
+	mu     sync.Mutex
+	gates  map[string]*gate
+	flight flight
 }
 
 // New returns a limiter.
@@ -109,17 +110,43 @@ func (l *Limiter) Close() {
 	}
 }
 
-// Waiting is how many calls wait for their leave.
-func (l *Limiter) Waiting() int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	n := 0
-	for _, g := range l.gates {
-		g.mu.Lock()
-		n += g.s.waiting()
-		g.mu.Unlock()
-	}
+// InFlight is how many calls have got their leave and have not ended.
+func (l *Limiter) InFlight() int {
+	n, _ := l.flight.look()
 	return n
+}
+
+// Moved returns a channel that is closed when a call gets its leave or ends,
+// after this moment.
+func (l *Limiter) Moved() <-chan struct{} {
+	_, moved := l.flight.look()
+	return moved
+}
+
+// flight counts calls in flight for those who feed the limiter.
+type flight struct {
+	mu    sync.Mutex
+	n     int
+	moved chan struct{} // nil: nobody looks
+}
+
+func (f *flight) move(by int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.n += by
+	if f.moved != nil {
+		close(f.moved)
+		f.moved = nil
+	}
+}
+
+func (f *flight) look() (int, <-chan struct{}) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.moved == nil {
+		f.moved = make(chan struct{})
+	}
+	return f.n, f.moved
 }
 
 // gate returns the gate of a model's limit group.
@@ -130,7 +157,7 @@ func (l *Limiter) gate(model string) *gate {
 	g := l.gates[group]
 	if g == nil {
 		g = &gate{
-			shared: l.Shared, warn: l.Warn, x: expectations{},
+			shared: l.Shared, warn: l.Warn, x: expectations{}, flight: &l.flight,
 			key: sha256.Sum256(append(l.Account[:], group...)),
 			s:   newScheduler(l.Holder, l.Concurrency, l.Jitter, l.Shared != nil),
 		}

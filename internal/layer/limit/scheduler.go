@@ -107,9 +107,6 @@ func class(background bool) int {
 	return 0
 }
 
-// waiting is how many calls are in the queues.
-func (s *scheduler) waiting() int { return s.queues[0].length + s.queues[1].length }
-
 // limited reports whether limits are known.
 func (s *scheduler) limited() bool {
 	for i := range s.view {

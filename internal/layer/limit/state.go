@@ -18,7 +18,7 @@ const (
 	// claimTime is how long one who waits is remembered, after its last word.
 	claimTime = 2 * time.Second
 	// longestShared bounds how long one process can keep the others waiting.
-	longestShared = time.Minute
+	longestShared = 15 * time.Second
 )
 
 // stateVersion changes when the meaning of a kept state does.

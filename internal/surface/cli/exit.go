@@ -11,6 +11,7 @@ const (
 	exitDone          = 0
 	exitFailed        = 1
 	exitUsage         = 2
+	exitSomeFailed    = 3
 	exitNotConfigured = 5
 	exitRateLimited   = 6
 	exitDeadline      = 9
@@ -36,6 +37,8 @@ func ExitCode(err error) int {
 		return exitNotConfigured
 	case claudeforce.CodeRateLimit, claudeforce.CodeOverloaded:
 		return exitRateLimited
+	case claudeforce.CodeSomeFailed:
+		return exitSomeFailed
 	case claudeforce.CodeDeadline:
 		return exitDeadline
 	case claudeforce.CodeCancelled:

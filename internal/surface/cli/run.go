@@ -27,8 +27,8 @@ type runFlags struct {
 }
 
 func (a *app) runCommand() *cobra.Command {
-	run := &cobra.Command{Use: "run", Short: "Run an agent", Args: groupArgs, RunE: showHelp}
-	run.AddCommand(a.runAgentCommand())
+	run := &cobra.Command{Use: "run", Short: "Run an agent, or a file of tasks", Args: groupArgs, RunE: showHelp}
+	run.AddCommand(a.runAgentCommand(), a.runTasksCommand())
 	return run
 }
 

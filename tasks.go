@@ -1,0 +1,388 @@
+package claudeforce
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/claude-force/claude-force/internal/llm"
+	"github.com/claude-force/claude-force/internal/tasks"
+)
+
+// Tasks is a file of tasks: one JSON object a line, with the fields id, agent,
+// task and, where they shall differ from the defaults, model, max_tokens,
+// temperature, effort and timeout.
+type Tasks struct {
+	// In is the file, Size its length in bytes (0: not known), which lets the
+	// progress tell the time left.
+	In   io.Reader
+	Size int64
+	// Out gets a result a line, in order of completion; it is used where
+	// OutFile names no file.
+	Out     io.Writer
+	OutFile string
+	// Resume adds to OutFile and leaves out the ids that it holds. RetryFailed
+	// takes those that failed out of it first, so that they run again.
+	Resume, RetryFailed bool
+	// Defaults fill what a line does not say; its Task, Emit and Background
+	// are not used.
+	Defaults Run
+	// NoWarmUp lets all tasks of one agent begin at once. Otherwise the first
+	// goes ahead until its first byte, so that the rest read the prompt cache.
+	NoWarmUp bool
+	// Watch is told the progress about once a second, and at the end; nil
+	// tells nobody.
+	Watch func(TaskProgress)
+}
+
+// TaskProgress are the figures of one moment; its String is one line for
+// people.
+type TaskProgress = tasks.Snapshot
+
+// TaskReport says what came of a task file.
+type TaskReport struct {
+	TaskProgress
+	// Skipped is how many ids the output held already.
+	Skipped int64
+	// Unwritten are the ids of runs that were made and whose results could not
+	// be written.
+	Unwritten []string
+	// Warnings are for the user, one sentence each.
+	Warnings []string
+}
+
+// aheadOfCalls is how many runs may be under way beside the calls in flight:
+// those that wait for their turn, or are answered without a call.
+const aheadOfCalls = 64
+
+// RunTasks runs every task of a file, many at once and in memory that does not
+// grow with the file. A broken line and a failed run are results like others;
+// the error then has [CodeSomeFailed]. The report is there whenever the file
+// was begun. After an error that no task would escape (a refused key, a spend
+// cap, a disk that is full) no further task begins, and what has no result is
+// run by a later call with Resume.
+func (e *Engine) RunTasks(ctx context.Context, t Tasks) (*TaskReport, error) {
+	if _, err := e.caller(); err != nil {
+		return nil, llm.AsError(err)
+	}
+	r := &taskRunner{
+		engine: e, tasks: t, most: e.config.Count("concurrency"),
+		progress: tasks.NewProgress(e.options.Now, t.Size),
+		reader:   tasks.NewReader(t.In), held: &tasks.Held{},
+		stopped: make(chan struct{}), ended: make(chan struct{}, 1),
+	}
+	if err := r.openOutput(); err != nil {
+		return nil, err
+	}
+	stopWatch := r.watch()
+	r.feed(ctx)
+	r.running.Wait()
+	stopWatch()
+	return r.finish(ctx)
+}
+
+// taskRunner is one pass over a task file.
+type taskRunner struct {
+	engine   *Engine
+	tasks    Tasks
+	most     int // runs at once; 0: as the limits allow
+	reader   *tasks.Reader
+	out      *tasks.Output
+	held     *tasks.Held
+	seen     tasks.Seen
+	progress *tasks.Progress
+	running  sync.WaitGroup
+	stopped  chan struct{} // closed by the first error that ends all
+	ended    chan struct{} // a run has ended
+
+	mu      sync.Mutex
+	window  int
+	failure *Error
+	report  TaskReport
+}
+
+func (r *taskRunner) openOutput() (err error) {
+	switch t := r.tasks; {
+	case t.OutFile == "" && t.Resume:
+		return usageError("there is no file to resume", "name it with -o")
+	case t.OutFile == "":
+		r.out = tasks.To(t.Out)
+	case t.Resume:
+		r.out, r.held, err = tasks.Resume(t.OutFile, t.RetryFailed)
+		if err == nil && r.held.Foreign > 0 {
+			r.report.Warnings = append(r.report.Warnings, fmt.Sprintf("%s holds %d lines that are no results: they were kept", t.OutFile, r.held.Foreign))
+		}
+	default:
+		r.out, err = tasks.Create(t.OutFile)
+	}
+	if err != nil {
+		return llm.AsError(err)
+	}
+	return nil
+}
+
+// watch tells the progress until it is stopped.
+func (r *taskRunner) watch() (stop func()) {
+	if r.tasks.Watch == nil {
+		return func() {}
+	}
+	quit, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		tick := time.NewTicker(time.Second)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+				r.tasks.Watch(r.progress.Snapshot())
+			case <-quit:
+				r.tasks.Watch(r.progress.Snapshot())
+				return
+			}
+		}
+	}()
+	return func() { close(quit); <-done }
+}
+
+// feed begins a run for each line until the file ends, or something ends all.
+func (r *taskRunner) feed(ctx context.Context) {
+	for r.room(ctx) {
+		line, err := r.reader.Next()
+		if errors.Is(err, io.EOF) {
+			return
+		}
+		if err != nil {
+			r.stop(&Error{Code: CodeUsage, Message: "the task file cannot be read on: " + err.Error(), Hint: "what was read has run; `--resume` goes on", Err: err})
+			return
+		}
+		r.take(ctx, line)
+	}
+}
+
+// room waits until another run may begin, and reports false where none shall.
+func (r *taskRunner) room(ctx context.Context) bool {
+	for {
+		moved := r.engine.limiter().Moved()
+		most := r.most
+		if most == 0 {
+			most = r.engine.limiter().InFlight() + aheadOfCalls
+		}
+		r.mu.Lock()
+		free := r.window < most
+		r.mu.Unlock()
+		if ctx.Err() != nil {
+			return false
+		}
+		select {
+		case <-r.stopped:
+			return false
+		default:
+		}
+		if free {
+			return true
+		}
+		select {
+		case <-moved:
+		case <-r.ended:
+		case <-r.stopped:
+		case <-ctx.Done():
+		}
+	}
+}
+
+// take decides what is done about a line.
+func (r *taskRunner) take(ctx context.Context, line tasks.Line) {
+	id, fault := line.Task.ID, line.Err
+	if fault == nil && !r.seen.Add(id.Text) {
+		fault = &Error{
+			Code: CodeUsage, Message: fmt.Sprintf("line %d: the id %q is that of an earlier line", line.Number, id.Text),
+			Hint: "give each task an id of its own",
+		}
+	}
+	if held := r.held.IDs.Has(id.Text); (fault == nil && held) || (fault != nil && r.held.Lines[line.Number]) {
+		r.report.Skipped++
+		r.progress.Skip(line.End)
+		return
+	}
+	r.progress.Read(line.End)
+	r.progress.Started()
+	if fault != nil {
+		// The id of a broken line is nobody's.
+		r.deliver(tasks.ID{}, line.Number, &Result{Agent: line.Task.Agent, Cost: new(Money), Cache: "off", Err: fault})
+		return
+	}
+	r.mu.Lock()
+	r.window++
+	r.mu.Unlock()
+	task, number := line.Task, line.Number
+	r.running.Go(func() { r.run(ctx, task, number) })
+}
+
+// run makes one run and writes its result.
+func (r *taskRunner) run(ctx context.Context, task tasks.Task, line int64) {
+	defer func() {
+		r.mu.Lock()
+		r.window--
+		r.mu.Unlock()
+		select {
+		case r.ended <- struct{}{}:
+		default:
+		}
+	}()
+	result, err := r.engine.Run(ctx, r.wish(task))
+	failure := llm.AsError(err)
+	if result == nil {
+		result = &Result{Agent: task.Agent, Cost: new(Money), Cache: "off", Err: failure}
+	}
+	if len(task.Unknown) > 0 {
+		result.Warnings = append(result.Warnings, "the line has fields that no task has: "+strings.Join(task.Unknown, ", "))
+	}
+	switch {
+	case failure != nil && ctx.Err() != nil:
+		return // no result: a later pass runs it
+	case failure != nil && endsAll(failure.Code):
+		r.stop(failure)
+		return
+	}
+	r.deliver(task.ID, line, result)
+}
+
+// wish is the run that a line asks for.
+func (r *taskRunner) wish(t tasks.Task) Run {
+	w := r.tasks.Defaults
+	w.Task, w.Emit, w.Background, w.warmUp = t.Task, nil, true, !r.tasks.NoWarmUp
+	w.Agent, w.Model, w.Effort = firstOf(t.Agent, w.Agent), firstOf(t.Model, w.Model), firstOf(t.Effort, w.Effort)
+	if t.MaxTokens > 0 {
+		w.MaxTokens = t.MaxTokens
+	}
+	if t.Temperature != nil {
+		w.Temperature = t.Temperature
+	}
+	if t.Timeout > 0 {
+		w.Timeout = t.Timeout
+	}
+	return w
+}
+
+// endsAll reports whether an error would befall every other task as well.
+func endsAll(code Code) bool {
+	switch code {
+	case CodeAuthentication, CodeBilling, CodeSpendLimit, CodeConfig:
+		return true
+	}
+	return false
+}
+
+// stop keeps further tasks from beginning; the first reason counts.
+func (r *taskRunner) stop(why *Error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.failure == nil {
+		r.failure = why
+		close(r.stopped)
+	}
+}
+
+// deliver writes a result and counts it.
+func (r *taskRunner) deliver(id tasks.ID, line int64, result *Result) {
+	cost := llm.Cost{Unknown: result.Cost == nil}
+	if result.Cost != nil {
+		cost.Nano = int64(*result.Cost)
+	}
+	cached := result.Cache != "miss" && result.Cache != "off"
+	r.progress.Done(result.Err == nil, result.Usage.OutputTokens, cost, cached)
+	text, err := taskResult(id, line, result)
+	if err == nil {
+		err = r.out.Write(text)
+	}
+	if err == nil {
+		return
+	}
+	r.stop(llm.AsError(err))
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	name := id.Text
+	if name == "" {
+		name = fmt.Sprintf("line %d", line)
+	}
+	r.report.Unwritten = append(r.report.Unwritten, name)
+}
+
+// taskResult is the run's object with its id; a line without one is named by
+// its number.
+func taskResult(id tasks.ID, line int64, result *Result) ([]byte, error) {
+	object, err := result.MarshalJSON()
+	if err != nil {
+		return nil, err
+	}
+	name, err := id.MarshalJSON()
+	if err != nil {
+		return nil, err
+	}
+	out := append([]byte(`{"id":`), name...)
+	if id == (tasks.ID{}) {
+		out = fmt.Appendf(out, `,"line":%d`, line)
+	}
+	out = append(out, ',')
+	return append(out, object[1:]...), nil
+}
+
+// finish closes the output and says what came of it all.
+func (r *taskRunner) finish(ctx context.Context) (*TaskReport, error) {
+	if err := r.out.Close(); err != nil {
+		r.stop(llm.AsError(err))
+	}
+	r.report.TaskProgress = r.progress.Snapshot()
+	r.report.Warnings = append(r.report.Warnings, r.engine.trouble.drain()...)
+	switch {
+	case len(r.report.Unwritten) > 0:
+		return &r.report, r.unwritten()
+	case r.failure != nil:
+		return &r.report, r.failure
+	case ctx.Err() != nil:
+		return &r.report, llm.ContextError(ctx)
+	case r.report.Failed > 0:
+		return &r.report, &Error{
+			Code:    CodeSomeFailed,
+			Message: fmt.Sprintf("%d of %d tasks failed", r.report.Failed, r.report.Done),
+			Hint:    "each result says why; `--resume --retry-failed` with -o runs them again",
+		}
+	}
+	return &r.report, nil
+}
+
+// unwritten is the error of results that found no place: what they cost is
+// spent, and where the cache holds them they are free the next time.
+func (r *taskRunner) unwritten() *Error {
+	why := *r.failure
+	why.Message += fmt.Sprintf("; made and not written: %s", strings.Join(r.report.Unwritten, ", "))
+	why.Hint = "make room and run it again with --resume: what the cache holds of them costs nothing"
+	return &why
+}
+
+// MarshalJSON writes the summary that `run tasks -o FILE --json` prints. Its
+// names are stable.
+func (r *TaskReport) MarshalJSON() ([]byte, error) {
+	var spent *Money
+	if !r.Spent.Unknown {
+		nano := Money(r.Spent.Nano)
+		spent = &nano
+	}
+	return marshal(struct {
+		Done       int64    `json:"done"`
+		Failed     int64    `json:"failed"`
+		Cached     int64    `json:"cached"`
+		Skipped    int64    `json:"skipped"`
+		Cost       *Money   `json:"cost_usd"`
+		DurationMS int64    `json:"duration_ms"`
+		Unwritten  []string `json:"unwritten"`
+		Warnings   []string `json:"warnings"`
+	}{
+		r.Done, r.Failed, r.Cached, r.Skipped, spent, r.Elapsed.Milliseconds(),
+		append([]string{}, r.Unwritten...), append([]string{}, r.Warnings...),
+	})
+}
