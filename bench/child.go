@@ -41,8 +41,10 @@ func runChild(ctx context.Context, name string, args []string) error {
 			return err
 		}
 		return serve(os.Stdout, os.Stdin, delay)
-	case name == "flood" && len(args) == 3:
-		return floodChild(ctx, os.Stdout, args[0], args[1], args[2])
+	case name == "flood" && len(args) == 4:
+		return floodChild(ctx, os.Stdout, args[0], args[1], args[2], args[3])
+	case name == "tasks" && len(args) == 3:
+		return tasksChild(ctx, os.Stdout, args[0], args[1], args[2])
 	}
 	return fmt.Errorf("%q is not something that a child does", name)
 }

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	claudeforce "github.com/claude-force/claude-force"
@@ -26,8 +27,8 @@ type EngineOptions struct {
 	URL       string
 	Transport http.RoundTripper
 	Question  *Question
-	// Ledger keeps runs and exchanges, in a file.
-	Ledger bool
+	// Ledger keeps runs and exchanges, in a file; Cache keeps answers.
+	Ledger, Cache bool
 }
 
 // OpenEngine returns an engine on a project of one agent as a peer. Both the
@@ -45,7 +46,11 @@ func OpenEngine(o EngineOptions) (*Peer, error) {
 	environment := map[string]string{
 		"HOME": filepath.Join(dir, "home"), "CLAUDE_FORCE_HOME": filepath.Join(dir, "home"), "ANTHROPIC_API_KEY": "bench",
 	}
-	settings := map[string]string{"tracking": strconv.FormatBool(o.Ledger), "cache.enabled": "false"}
+	settings := map[string]string{
+		"tracking": strconv.FormatBool(o.Ledger), "cache.enabled": strconv.FormatBool(o.Cache),
+		// What is compared makes its calls at once; auto would begin with ten.
+		"concurrency": "20000",
+	}
 	if o.URL != "" {
 		settings["api.base_url"] = o.URL
 	}
@@ -56,8 +61,13 @@ func OpenEngine(o EngineOptions) (*Peer, error) {
 	if err != nil {
 		return nil, errors.Join(err, remove())
 	}
+	var asked atomic.Uint64
 	call := func(ctx context.Context) (string, error) {
-		result, err := engine.Run(ctx, claudeforce.Run{Agent: agentName(1), Task: o.Question.Task()})
+		task := o.Question.Task()
+		if o.Cache { // short windows on the text repeat
+			task = strconv.FormatUint(asked.Add(1), 10) + ". " + task
+		}
+		result, err := engine.Run(ctx, claudeforce.Run{Agent: agentName(1), Task: task})
 		if err != nil {
 			return "", err
 		}

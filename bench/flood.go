@@ -35,8 +35,13 @@ type FloodResult struct {
 
 // Flood makes n calls at once with a new peer that has made one call before:
 // all connections but one are dialled, while the ledger is open.
-func Flood(ctx context.Context, name, url string, n int) (result FloodResult, err error) {
-	if err := enoughFiles(n); err != nil {
+func Flood(ctx context.Context, name, url string, n int) (FloodResult, error) {
+	return Stream(ctx, name, url, n, n)
+}
+
+// Stream makes n calls as [Flood] does, so many of them in flight.
+func Stream(ctx context.Context, name, url string, n, inFlight int) (result FloodResult, err error) {
+	if err := enoughFiles(inFlight); err != nil {
 		return result, err
 	}
 	p, err := Open(name, url, NewQuestion(SystemBytes, TaskBytes))
@@ -47,7 +52,7 @@ func Flood(ctx context.Context, name, url string, n int) (result FloodResult, er
 	if _, err := Measure(ctx, p, 1, 1); err != nil {
 		return result, err
 	}
-	if result.Sample, err = Measure(ctx, p, n, n); err != nil {
+	if result.Sample, err = Measure(ctx, p, n, inFlight); err != nil {
 		return result, err
 	}
 	result.PeakBytes, err = peakMemory()
@@ -57,17 +62,28 @@ func Flood(ctx context.Context, name, url string, n int) (result FloodResult, er
 // FloodAlone is [Flood] in a process of its own.
 func FloodAlone(ctx context.Context, name, url string, n int) (FloodResult, error) {
 	var result FloodResult
-	err := ask(ctx, &result, "flood", name, url, strconv.Itoa(n))
+	err := ask(ctx, &result, "flood", name, url, strconv.Itoa(n), strconv.Itoa(n))
 	return result, err
 }
 
-// floodChild is the other side of FloodAlone.
-func floodChild(ctx context.Context, out io.Writer, name, url, n string) error {
+// StreamAlone is [Stream] in a process of its own.
+func StreamAlone(ctx context.Context, name, url string, n, inFlight int) (FloodResult, error) {
+	var result FloodResult
+	err := ask(ctx, &result, "flood", name, url, strconv.Itoa(n), strconv.Itoa(inFlight))
+	return result, err
+}
+
+// floodChild is the other side of StreamAlone.
+func floodChild(ctx context.Context, out io.Writer, name, url, n, inFlight string) error {
 	calls, err := strconv.Atoi(n)
 	if err != nil {
 		return err
 	}
-	result, err := Flood(ctx, name, url, calls)
+	width, err := strconv.Atoi(inFlight)
+	if err != nil {
+		return err
+	}
+	result, err := Stream(ctx, name, url, calls, width)
 	if err != nil {
 		return err
 	}

@@ -42,6 +42,11 @@ type Throughput struct {
 	Answered      int64
 }
 
+// String is both shares in percent.
+func (t Throughput) String() string {
+	return fmt.Sprintf("%.1f %% / %.2f %%", 100*t.Used, 100*t.Refused)
+}
+
 // Run sends the traffic for its time through layers of processes' own, in the
 // clock of the caller's bubble.
 func (t Traffic) Run(client func(process int) llm.Layer) (Throughput, error) {

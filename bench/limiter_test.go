@@ -1,46 +1,107 @@
 package bench
 
 import (
+	"flag"
+	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/claude-force/claude-force/internal/layer/limit"
+	"github.com/claude-force/claude-force/internal/llm"
 	"github.com/claude-force/claude-force/internal/sim"
 )
 
-var tiers = map[int]float64{5: 4, 10: 0.25}
+// table makes TestLimiters send all traffic through the peers too, and print
+// what came of it as Markdown: go test -run TestLimiters -v -table .
+var table = flag.Bool("table", false, "compare the limiter with its peers in every kind of traffic")
+
+// The least that the limiter must use of what the limits allow, and the most
+// of its requests that may be refused.
+const (
+	leastUsed   = 0.95
+	mostRefused = 0.01
+)
+
+// fewest is the number of requests from which a share of them says something:
+// two of five hundred are a rounding of headers.
+const fewest = 1000
 
 func traffics() []Traffic {
-	s := time.Second
+	limits := sim.Limits{RPM: 1000, ITPM: 2_000_000, OTPM: 400_000}
+	usual := Traffic{
+		Limits: limits, Input: 200, Output: 60, Processes: 1, Callers: 200, Minutes: 15,
+		FirstToken: 2 * time.Second, PerEvent: time.Second / 10,
+	}
+	with := func(name string, change func(*Traffic)) Traffic {
+		t := usual
+		t.Name = name
+		change(&t)
+		return t
+	}
+	tiers := map[int]float64{5: 4, 10: 0.25}
 	return []Traffic{
-		{Name: "requests", Limits: sim.Limits{RPM: 1000, ITPM: 2_000_000, OTPM: 400_000}, Input: 200, Output: 60, Processes: 1, Callers: 200, Minutes: 15, FirstToken: 2 * s, PerEvent: s / 10},
-		{Name: "input", Limits: sim.Limits{RPM: 1000, ITPM: 450_000}, Input: 3000, Output: 60, Processes: 1, Callers: 100, Minutes: 15, FirstToken: 2 * s, PerEvent: s / 10},
-		{Name: "output", Limits: sim.Limits{RPM: 1000, ITPM: 2_000_000, OTPM: 100_000}, Input: 200, Output: 600, Processes: 1, Callers: 200, Minutes: 15, FirstToken: 2 * s, PerEvent: s / 10},
-		{Name: "small", Limits: sim.Limits{RPM: 50, ITPM: 30_000}, Input: 500, Output: 60, Processes: 1, Callers: 50, Minutes: 15, FirstToken: 2 * s, PerEvent: s / 10},
-		{Name: "tiers", Limits: sim.Limits{RPM: 1000}, Input: 200, Output: 60, Processes: 1, Callers: 800, Minutes: 15, Tiers: tiers, FirstToken: 2 * s, PerEvent: s / 10},
-		{Name: "3 processes", Limits: sim.Limits{RPM: 1000}, Input: 200, Output: 60, Processes: 3, Callers: 100, Minutes: 15, FirstToken: 2 * s, PerEvent: s / 10},
-		{Name: "10 processes", Limits: sim.Limits{RPM: 1000}, Input: 200, Output: 60, Processes: 10, Callers: 100, Minutes: 15, FirstToken: 2 * s, PerEvent: s / 10},
-		{Name: "3 apart", Limits: sim.Limits{RPM: 1000}, Input: 200, Output: 60, Processes: 3, Callers: 100, Apart: true, Minutes: 15, FirstToken: 2 * s, PerEvent: s / 10},
-		{Name: "10 apart", Limits: sim.Limits{RPM: 1000}, Input: 200, Output: 60, Processes: 10, Callers: 100, Apart: true, Minutes: 15, FirstToken: 2 * s, PerEvent: s / 10},
-		{Name: "long answers", Limits: sim.Limits{RPM: 1000, OTPM: 400_000}, Input: 200, Output: 300, Processes: 1, Callers: 1200, Minutes: 15, FirstToken: s, PerEvent: 3 * s / 2},
-		{Name: "long output-bound", Limits: sim.Limits{RPM: 1000, OTPM: 100_000}, Input: 200, Output: 300, Processes: 1, Callers: 1200, Minutes: 15, FirstToken: s, PerEvent: 3 * s / 2},
-		{Name: "5 s bucket", Limits: sim.Limits{RPM: 1000, Burst: 1.0 / 12}, Input: 200, Output: 60, Processes: 1, Callers: 200, Minutes: 15, FirstToken: 2 * s, PerEvent: s / 10},
-		{Name: "1 s bucket", Limits: sim.Limits{RPM: 1000, Burst: 1.0 / 60}, Input: 200, Output: 60, Processes: 1, Callers: 200, Minutes: 15, FirstToken: 2 * s, PerEvent: s / 10},
+		with("bound by requests", func(*Traffic) {}),
+		with("bound by input tokens", func(t *Traffic) { t.Limits.ITPM, t.Input, t.Callers = 450_000, 3000, 100 }),
+		with("bound by output tokens", func(t *Traffic) { t.Limits.OTPM, t.Output = 100_000, 600 }),
+		with("a small account", func(t *Traffic) {
+			t.Limits, t.Input, t.Callers = sim.Limits{RPM: 50, ITPM: 30_000, OTPM: 8000}, 500, 50
+		}),
+		with("limits x4, then /4", func(t *Traffic) { t.Tiers, t.Callers = tiers, 800 }),
+		with("3 processes", func(t *Traffic) { t.Processes, t.Callers = 3, 100 }),
+		with("3 processes, x4, then /4", func(t *Traffic) { t.Processes, t.Callers, t.Tiers = 3, 300, tiers }),
+		with("10 processes", func(t *Traffic) { t.Processes, t.Callers = 10, 100 }),
+		with("3 machines", func(t *Traffic) { t.Processes, t.Callers, t.Apart = 3, 100, true }),
+		with("10 machines", func(t *Traffic) { t.Processes, t.Callers, t.Apart = 10, 100, true }),
+		with("answers of 10 to 60 s", func(t *Traffic) {
+			t.Output, t.Callers, t.FirstToken, t.PerEvent = 300, 1200, time.Second, 3*time.Second/2
+		}),
+		with("a bucket of 5 s", func(t *Traffic) { t.Limits.Burst = 1.0 / 12 }),
+		with("a bucket of 1 s", func(t *Traffic) { t.Limits.Burst = 1.0 / 60 }),
 	}
 }
 
-func TestLimiter(t *testing.T) {
-	for _, tr := range traffics() {
-		t.Run(tr.Name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				j := &Joint{}
-				mk := Limiters(nil)
-				if tr.Processes > 1 && !tr.Apart {
-					mk = Limiters(j)
+// TestLimiters holds the limiter to its promise in virtual time.
+func TestLimiters(t *testing.T) {
+	var rows strings.Builder
+	for i, traffic := range traffics() {
+		t.Run(traffic.Name, func(t *testing.T) {
+			ours := send(t, traffic, func() func(int) llm.Layer {
+				var meet limit.Shared
+				if traffic.Processes > 1 && !traffic.Apart {
+					meet = &Joint{}
 				}
-				got, err := tr.Run(mk)
-				t.Logf("%-20s used %.2f %% refused %.3f %% n=%d writes=%d %v", tr.Name, got.Used*100, got.Refused*100, got.Answered, j.Writes, err)
+				return Limiters(meet)
 			})
+			if ours.Used < leastUsed {
+				t.Errorf("used %.1f %% of the limit, want %.0f %%", 100*ours.Used, 100*leastUsed)
+			}
+			if ours.Answered >= fewest && ours.Refused > mostRefused {
+				t.Errorf("%.2f %% of the requests were refused, want at most %.0f %%", 100*ours.Refused, 100*mostRefused)
+			}
+			fmt.Fprintf(&rows, "| %s | %s |", traffic.Name, ours)
+			if i > 0 && !*table {
+				rows.WriteByte('\n')
+				return
+			}
+			for _, n := range []int{10, 100} {
+				fmt.Fprintf(&rows, " %s |", send(t, traffic, func() func(int) llm.Layer { return Semaphore(n) }))
+			}
+			rows.WriteByte('\n')
 		})
 	}
+	t.Log("used / refused\n| traffic | claude-force | semaphore of 10 | semaphore of 100 |\n|---|---:|---:|---:|\n" + rows.String())
+}
+
+func send(t *testing.T, traffic Traffic, client func() func(int) llm.Layer) Throughput {
+	t.Helper()
+	var got Throughput
+	synctest.Test(t, func(t *testing.T) {
+		var err error
+		if got, err = traffic.Run(client()); err != nil {
+			t.Error(err)
+		}
+	})
+	return got
 }

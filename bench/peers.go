@@ -24,6 +24,7 @@ const (
 	SDK          = "sdk"           // the official SDK, streaming
 	Client       = "client"        // the wire client of claude-force alone
 	Engine       = "engine"        // a whole run, the ledger on
+	Everything   = "everything"    // the same with the response cache
 )
 
 // maxTokens is the setting's default, which the engine sends.
@@ -51,6 +52,8 @@ func Open(name, url string, q *Question) (*Peer, error) {
 		return openClient(url, q)
 	case Engine:
 		return OpenEngine(EngineOptions{URL: url, Question: q, Ledger: true})
+	case Everything:
+		return OpenEngine(EngineOptions{URL: url, Question: q, Ledger: true, Cache: true})
 	}
 	return nil, fmt.Errorf("%q is not among what is compared", name)
 }

@@ -20,6 +20,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"time"
 
@@ -86,6 +87,11 @@ func openFile(ctx context.Context, path, schema string) (*file, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
+	// Opening a connection costs as much as twenty reads, so those that are
+	// there stay; more readers than processors only wait for each other.
+	readers := max(4, runtime.GOMAXPROCS(0))
+	pool.SetMaxOpenConns(readers + 1) // and the writer
+	pool.SetMaxIdleConns(readers)
 	conn, err := prepare(ctx, pool, path, schema)
 	if err != nil {
 		pool.Close()
