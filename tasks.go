@@ -73,7 +73,7 @@ func (e *Engine) RunTasks(ctx context.Context, t Tasks) (*TaskReport, error) {
 		engine: e, tasks: t, most: e.config.Count("concurrency"),
 		progress: tasks.NewProgress(e.options.Now, t.Size),
 		reader:   tasks.NewReader(t.In), held: &tasks.Held{},
-		stopped: make(chan struct{}), ended: make(chan struct{}, 1),
+		stopped: make(chan struct{}), ended: make(chan struct{}, 1), unanswered: map[*pending]struct{}{},
 	}
 	if err := r.openOutput(); err != nil {
 		return nil, err
@@ -99,11 +99,16 @@ type taskRunner struct {
 	stopped  chan struct{} // closed by the first error that ends all
 	ended    chan struct{} // a run has ended
 
-	mu      sync.Mutex
-	window  int
-	failure *Error
-	report  TaskReport
+	mu     sync.Mutex
+	window int
+	// unanswered are the runs whose answer has not begun.
+	unanswered map[*pending]struct{}
+	failure    *Error
+	report     TaskReport
 }
+
+// pending is a run whose answer has not begun.
+type pending struct{ cancel context.CancelCauseFunc }
 
 func (r *taskRunner) openOutput() (err error) {
 	switch t := r.tasks; {
@@ -224,16 +229,13 @@ func (r *taskRunner) take(ctx context.Context, line tasks.Line) {
 
 // run makes one run and writes its result.
 func (r *taskRunner) run(ctx context.Context, task tasks.Task, line int64) {
-	defer func() {
-		r.mu.Lock()
-		r.window--
-		r.mu.Unlock()
-		select {
-		case r.ended <- struct{}{}:
-		default:
-		}
-	}()
-	result, err := r.engine.Run(ctx, r.wish(task))
+	defer r.leave()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	wish := r.wish(task)
+	wish.Emit = r.track(cancel)
+	result, err := r.engine.Run(ctx, wish)
+	wish.Emit(Event{Kind: EventStart}) // of whatever it was
 	failure := llm.AsError(err)
 	if result == nil {
 		result = &Result{Agent: task.Agent, Cost: new(Money), Cache: "off", Err: failure}
@@ -249,6 +251,36 @@ func (r *taskRunner) run(ctx context.Context, task tasks.Task, line int64) {
 		return
 	}
 	r.deliver(task.ID, line, result)
+}
+
+// leave counts a run out of the window.
+func (r *taskRunner) leave() {
+	r.mu.Lock()
+	r.window--
+	r.mu.Unlock()
+	select {
+	case r.ended <- struct{}{}:
+	default:
+	}
+}
+
+// track keeps a run among those that may be called off for nothing, until its
+// answer begins.
+func (r *taskRunner) track(cancel context.CancelCauseFunc) (emit func(Event)) {
+	p := &pending{cancel}
+	r.mu.Lock()
+	r.unanswered[p] = struct{}{}
+	r.mu.Unlock()
+	begun := false
+	return func(e Event) {
+		if begun || e.Kind != EventStart {
+			return
+		}
+		begun = true
+		r.mu.Lock()
+		delete(r.unanswered, p)
+		r.mu.Unlock()
+	}
 }
 
 // wish is the run that a line asks for.
@@ -277,13 +309,18 @@ func endsAll(code Code) bool {
 	return false
 }
 
-// stop keeps further tasks from beginning; the first reason counts.
+// stop keeps further tasks from beginning and calls off those whose answer has
+// not begun; the first reason counts.
 func (r *taskRunner) stop(why *Error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.failure == nil {
-		r.failure = why
-		close(r.stopped)
+	if r.failure != nil {
+		return
+	}
+	r.failure = why
+	close(r.stopped)
+	for p := range r.unanswered {
+		p.cancel(why)
 	}
 }
 

@@ -156,19 +156,25 @@ func (b *bucket) learn(kind int, r llm.Rate, thought outlook, sent, now time.Tim
 		b.resize(limit, sent)
 	}
 	b.bound(kind, r)
-	if !sent.After(b.Seen) && !b.Seen.After(now) {
+	if sent.Before(b.Seen) && !b.Seen.After(now) {
 		return
 	}
+	// What was wrong then is still wrong, unless it was corrected since.
+	fix := left - thought.level - (b.Fixed - thought.fixed)
+	if !thought.known {
+		fix = left - (b.Given - thought.given) - b.Left
+	}
+	again := sent.Equal(b.Seen)
 	b.Seen = sent
 	switch {
+	case !first && again && fix <= 0:
+		return // another one of the burst has shown more
 	case thought.known:
-		// What was wrong then is still wrong, unless it was corrected since.
-		fix := left - thought.level - (b.Fixed - thought.fixed)
 		b.Left += fix
 		b.Fixed += fix
 		b.notice(kind, -fix, sent)
 	case first || b.Fixed == 0:
-		b.Left = left - (b.Given - thought.given)
+		b.Left += fix
 	}
 	dt := min(now.Sub(b.Steered).Seconds(), 5)
 	b.Steered = now

@@ -44,6 +44,9 @@ type gate struct {
 // enter waits until the call may go. The error is the end of ctx, or why it
 // cannot go before its deadline.
 func (g *gate) enter(ctx context.Context, req *llm.Request) (*ticket, error) {
+	if err := llm.ContextError(ctx); err != nil {
+		return nil, err
+	}
 	ready := make(chan struct{})
 	t := &ticket{background: req.Background, ready: func() {
 		g.flight.move(1)

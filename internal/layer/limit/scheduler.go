@@ -22,6 +22,8 @@ const (
 	longestPause = 15 * time.Second
 	// turn is how many interactive calls go ahead of one in the background.
 	turn = 4
+	// burstTime is how close calls are of which one may overtake the other.
+	burstTime = 10 * time.Millisecond
 	// foresight is how many waiting calls an ask speaks for.
 	foresight = 256
 )
@@ -35,6 +37,7 @@ type ticket struct {
 	gone    bool // left the queue, or was served
 	thought [kinds]outlook
 	sent    time.Time
+	met     time.Time // when its burst began
 	epoch   int
 	counted bool // the window has taken note of it
 	settled bool
@@ -59,6 +62,10 @@ type scheduler struct {
 	viewed   time.Time
 	sent     amounts // since then
 	flight   float64 // expected output of calls in flight
+	// burst is what was sent since burstAt, almost at once: the server may
+	// have met these calls in any order.
+	burst   amounts
+	burstAt time.Time
 	// What happened since the last ask.
 	corrected, doneSince float64
 	used                 amounts
@@ -68,9 +75,10 @@ type scheduler struct {
 
 	pausedUntil time.Time
 	pausedBy    *llm.Error
-	// rounds counts overloads since the last success, failing their first.
-	rounds  int
-	failing time.Time
+	// rounds counts overloads since the last success, which was at good;
+	// failing is their first.
+	rounds        int
+	failing, good time.Time
 
 	asking   bool
 	asked    time.Time // the last ask
@@ -163,8 +171,9 @@ func (s *scheduler) mustAsk(t *ticket) bool {
 			return true
 		}
 	}
-	// Limits that have just shown themselves are asked for at once.
-	return s.seen != nil && !s.limited()
+	// Limits that have just shown themselves are asked for at once, and
+	// nobody goes before the answer.
+	return !s.limited() && (s.seen != nil || s.asking)
 }
 
 func (s *scheduler) clamp(kind int, need float64) float64 {
@@ -176,6 +185,9 @@ func (s *scheduler) clamp(kind int, need float64) float64 {
 
 func (s *scheduler) letGo(now time.Time, t *ticket) {
 	t.gone = true
+	if now.Sub(s.burstAt) > burstTime {
+		s.burst, s.burstAt = amounts{}, now
+	}
 	if t.background {
 		s.streak = 0
 	} else {
@@ -189,10 +201,15 @@ func (s *scheduler) letGo(now time.Time, t *ticket) {
 		s.used[i] += t.need[i]
 		s.sent[i] += t.need[i]
 		t.thought[i] = s.think(now, i)
+		if i != output { // as if it were the first of its burst
+			t.thought[i].level += s.burst[i]
+			t.thought[i].given -= s.burst[i]
+			s.burst[i] += t.need[i]
+		}
 	}
 	s.inFlight++
 	s.flight += t.need[output]
-	t.sent, t.epoch = now, s.window.epoch
+	t.sent, t.epoch, t.met = now, s.window.epoch, s.burstAt
 	s.touched = now
 	t.ready()
 }
@@ -277,10 +294,11 @@ func (s *scheduler) ask(now time.Time, t *ticket) *ask {
 	return a
 }
 
-// wish is enough for those who wait, or for a while at the present pace.
+// wish is enough for those who wait and find room in the window, or for a
+// while at the present pace. More would lie idle, and mislead the others.
 func (s *scheduler) wish(now time.Time, need amounts) amounts {
 	var queued amounts
-	left := foresight
+	left := max(min(foresight, int(s.window.size)-s.inFlight), 1)
 	for i := range s.queues {
 		left -= s.queues[i].sum(&queued, left)
 	}
@@ -329,8 +347,9 @@ func (s *scheduler) learn(t *ticket, rates *llm.Rates, refused bool) {
 			thought[i].given -= t.need[i]
 		}
 	}
-	if s.seen == nil || t.sent.After(s.seen.sent) {
-		s.seen = &sighting{rates: *rates, thought: thought, sent: t.sent, refused: refused}
+	seen := &sighting{rates: *rates, thought: thought, sent: t.met, refused: refused}
+	if s.seen == nil || seen.tells(s.seen) {
+		s.seen = seen
 	}
 }
 
@@ -359,13 +378,16 @@ func (s *scheduler) settle(now time.Time, t *ticket, used llm.Usage, failure *ll
 	switch {
 	case failure == nil:
 		s.took = now.Sub(t.sent)
-		s.rounds, s.failing = 0, time.Time{}
+		s.rounds, s.failing, s.good = 0, time.Time{}, now
 		if !t.counted {
 			s.window.grow(s.inFlight+1, false)
 		}
 	case failure.Code == llm.CodeRateLimit:
 		s.limitedBy(now, t, failure)
 	case failure.Code == llm.CodeOverloaded:
+		s.overloaded(now, t, failure)
+	case failure.Code == llm.CodeConnection && !s.good.After(t.sent):
+		// Nobody gets through: the network is down, or the API is.
 		s.overloaded(now, t, failure)
 	}
 }

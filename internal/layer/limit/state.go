@@ -57,6 +57,16 @@ type sighting struct {
 	refused bool
 }
 
+// tells reports whether a sighting says more than an earlier one: it is newer,
+// or of the same burst and shows more, which means that it saw less of the
+// burst itself.
+func (s *sighting) tells(than *sighting) bool {
+	if !s.sent.Equal(than.sent) {
+		return s.sent.After(than.sent)
+	}
+	return s.rates.Requests.Remaining > than.rates.Requests.Remaining || s.rates.Input.Remaining > than.rates.Input.Remaining
+}
+
 // ask is one process's report and wish.
 type ask struct {
 	holder string
