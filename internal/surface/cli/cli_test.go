@@ -3,6 +3,7 @@ package cli_test
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http/httptest"
@@ -42,10 +43,13 @@ func TestMain(m *testing.M) {
 //	calls N                 the simulator has had N message calls
 //	status N ARG…           claude-force ARG… exits with N
 //	interrupt ARG…          claude-force ARG…, interrupted in mid-stream, exits with 130
+//	killed N ARG…           claude-force ARG…, killed when the simulator has met N calls
 //	ledger FILE QUERY WANT  the query gives WANT, columns joined by "|", rows by ";"
 //	file NAME SIZE          make a file of zeros
 //	digits NAME SIZE        make a text file of numbers
 //	fulldisk DIR            make DIR a disk without free space
+//	room DIR SIZE           make DIR a disk of so much space
+//	whole FILE [N]          FILE holds whole results only, N of them, each id once
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
@@ -58,8 +62,9 @@ func TestScripts(t *testing.T) {
 			return false, fmt.Errorf("unknown condition %q", cond)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"sim": startSim, "calls": checkCalls, "status": checkStatus, "interrupt": interrupt,
+			"sim": startSim, "calls": checkCalls, "status": checkStatus, "interrupt": interrupt, "killed": kill,
 			"ledger": checkLedger, "file": makeFile, "digits": makeDigits, "fulldisk": fullDisk,
+			"room": makeRoom, "whole": checkWhole,
 		},
 	})
 }
@@ -147,6 +152,23 @@ func exitStatus(err error) int {
 // interrupt sends the signal when the simulator has the call, which a fault
 // makes hang.
 func interrupt(ts *testscript.TestScript, _ bool, args []string) {
+	if got := endAt(ts, 1, os.Interrupt, args); got != 130 {
+		ts.Fatalf("exit status %d, want 130", got)
+	}
+}
+
+// kill ends the process when the simulator has met so many calls.
+func kill(ts *testscript.TestScript, _ bool, args []string) {
+	n, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	if got := endAt(ts, n, os.Kill, args[1:]); got != -1 {
+		ts.Fatalf("exit status %d of a process that was killed", got)
+	}
+}
+
+// endAt starts the command, signals it at a number of calls and returns its
+// exit status.
+func endAt(ts *testscript.TestScript, calls int, signal os.Signal, args []string) int {
 	path := ""
 	for _, dir := range filepath.SplitList(ts.Getenv("PATH")) {
 		if file := filepath.Join(dir, "claude-force"); path == "" {
@@ -164,11 +186,11 @@ func interrupt(ts *testscript.TestScript, _ bool, args []string) {
 	}
 	cmd.Stdout, cmd.Stderr = ts.Stdout(), ts.Stderr()
 	ts.Check(cmd.Start())
-	<-server(ts).began
-	ts.Check(cmd.Process.Signal(os.Interrupt))
-	if got := exitStatus(cmd.Wait()); got != 130 {
-		ts.Fatalf("exit status %d, want 130", got)
+	for range calls {
+		<-server(ts).began
 	}
+	ts.Check(cmd.Process.Signal(signal))
+	return exitStatus(cmd.Wait())
 }
 
 func checkLedger(ts *testscript.TestScript, _ bool, args []string) {
@@ -223,10 +245,36 @@ func makeDigits(ts *testscript.TestScript, _ bool, args []string) {
 func canMount() bool { return runtime.GOOS == "linux" && os.Getuid() == 0 }
 
 func fullDisk(ts *testscript.TestScript, _ bool, args []string) {
+	makeRoom(ts, false, []string{args[0], "16k"})
+}
+
+func makeRoom(ts *testscript.TestScript, _ bool, args []string) {
 	dir := ts.MkAbs(args[0])
 	ts.Check(os.MkdirAll(dir, 0o700))
-	if out, err := exec.CommandContext(context.Background(), "mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", dir).CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(context.Background(), "mount", "-t", "tmpfs", "-o", "size="+args[1], "tmpfs", dir).CombinedOutput(); err != nil {
 		ts.Fatalf("mount: %v: %s", err, out)
 	}
 	ts.Defer(func() { _ = exec.CommandContext(context.Background(), "umount", "-l", dir).Run() })
+}
+
+func checkWhole(ts *testscript.TestScript, _ bool, args []string) {
+	text := ts.ReadFile(args[0])
+	if text != "" && !strings.HasSuffix(text, "\n") {
+		ts.Fatalf("%s ends in the middle of a line", args[0])
+	}
+	ids := map[string]bool{}
+	n := 0
+	for line := range strings.Lines(text) {
+		var r struct{ ID, Line any }
+		ts.Check(json.Unmarshal([]byte(line), &r))
+		id := fmt.Sprint(r.ID, r.Line)
+		if ids[id] {
+			ts.Fatalf("%s has two results of %s", args[0], id)
+		}
+		ids[id] = true
+		n++
+	}
+	if len(args) > 1 && strconv.Itoa(n) != args[1] {
+		ts.Fatalf("%s has %d results, want %s", args[0], n, args[1])
+	}
 }
