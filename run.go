@@ -22,18 +22,10 @@ const MaxTask = 32 << 20
 // and nothing was spent. A run that began and failed returns both: the result
 // with what there is, and the same *[Error] that it holds.
 func (e *Engine) Run(ctx context.Context, r Run) (*Result, error) {
-	if err := checkTask(r); err != nil {
-		return nil, err
-	}
-	agent, found, err := e.project.Agent(r.Agent)
-	if err != nil {
-		return nil, e.agentError(err)
-	}
-	req, warnings, err := e.prepare(ctx, r, agent)
+	req, warnings, err := e.request(ctx, r)
 	if err != nil {
 		return nil, err
 	}
-	warnings = append(warnings, texts(found)...)
 	caller, err := e.caller()
 	if err != nil {
 		return nil, llm.AsError(err)
@@ -52,6 +44,22 @@ func (e *Engine) Run(ctx context.Context, r Run) (*Result, error) {
 	resp, err := caller.Call(ctx, req, emit)
 	took := e.options.Now().Sub(began)
 	return e.result(req, resp, err, took, append(warnings, e.trouble.drain()...))
+}
+
+// request is the request of a run, and what there is to say about it.
+func (e *Engine) request(ctx context.Context, r Run) (*llm.Request, []string, error) {
+	if err := checkTask(r); err != nil {
+		return nil, nil, err
+	}
+	agent, found, err := e.project.Agent(r.Agent)
+	if err != nil {
+		return nil, nil, e.agentError(err)
+	}
+	req, warnings, err := e.prepare(ctx, r, agent)
+	if err != nil {
+		return nil, nil, err
+	}
+	return req, append(warnings, texts(found)...), nil
 }
 
 func checkTask(r Run) error {

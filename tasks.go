@@ -34,6 +34,13 @@ type Tasks struct {
 	// NoWarmUp lets all tasks of one agent begin at once. Otherwise the first
 	// goes ahead until its first byte, so that the rest read the prompt cache.
 	NoWarmUp bool
+	// Via is the lane; By is for LaneAuto when all must be done, from now (0:
+	// whenever).
+	Via Lane
+	By  time.Duration
+	// Notify is told what happens on the way (which lane, which batches), a
+	// sentence each time; nil tells nobody.
+	Notify func(string)
 	// Watch is told the progress about once a second, and at the end; nil
 	// tells nobody.
 	Watch func(TaskProgress)
@@ -69,6 +76,10 @@ func (e *Engine) RunTasks(ctx context.Context, t Tasks) (*TaskReport, error) {
 	if _, err := e.caller(); err != nil {
 		return nil, llm.AsError(err)
 	}
+	lane, until, why, err := chooseLane(t.Via, t.By, e.options.Now())
+	if err != nil {
+		return nil, err
+	}
 	r := &taskRunner{
 		engine: e, tasks: t, most: e.config.Count("concurrency"),
 		progress: tasks.NewProgress(e.options.Now, t.Size),
@@ -78,8 +89,15 @@ func (e *Engine) RunTasks(ctx context.Context, t Tasks) (*TaskReport, error) {
 	if err := r.openOutput(); err != nil {
 		return nil, err
 	}
+	r.notify(why)
 	stopWatch := r.watch()
-	r.feed(ctx)
+	if lane == LaneBatch {
+		if err := r.runBatches(ctx, until); err != nil {
+			r.stop(llm.AsError(err))
+		}
+	} else {
+		r.feed(ctx)
+	}
 	r.running.Wait()
 	stopWatch()
 	return r.finish(ctx)
@@ -96,8 +114,10 @@ type taskRunner struct {
 	seen     tasks.Seen
 	progress *tasks.Progress
 	running  sync.WaitGroup
-	stopped  chan struct{} // closed by the first error that ends all
-	ended    chan struct{} // a run has ended
+	// batches and batchesEnded are the last that was told of them.
+	batches, batchesEnded int
+	stopped               chan struct{} // closed by the first error that ends all
+	ended                 chan struct{} // a run has ended
 
 	mu     sync.Mutex
 	window int
@@ -161,11 +181,17 @@ func (r *taskRunner) feed(ctx context.Context) {
 			return
 		}
 		if err != nil {
-			r.stop(&Error{Code: CodeUsage, Message: "the task file cannot be read on: " + err.Error(), Hint: "what was read has run; `--resume` goes on", Err: err})
+			r.stop(unreadable(err))
 			return
 		}
-		r.take(ctx, line)
+		if r.accept(line) {
+			r.begin(ctx, line.Task, line.Number)
+		}
 	}
+}
+
+func unreadable(err error) *Error {
+	return &Error{Code: CodeUsage, Message: "the task file cannot be read on: " + err.Error(), Hint: "what was read has run; `--resume` goes on", Err: err}
 }
 
 // room waits until another run may begin, and reports false where none shall.
@@ -199,8 +225,9 @@ func (r *taskRunner) room(ctx context.Context) bool {
 	}
 }
 
-// take decides what is done about a line.
-func (r *taskRunner) take(ctx context.Context, line tasks.Line) {
+// accept reports whether a line is a task to be run. A broken one gets its
+// result here, and one that has a result is skipped.
+func (r *taskRunner) accept(line tasks.Line) bool {
 	id, fault := line.Task.ID, line.Err
 	if fault == nil && !r.seen.Add(id.Text) {
 		fault = &Error{
@@ -211,20 +238,36 @@ func (r *taskRunner) take(ctx context.Context, line tasks.Line) {
 	if held := r.held.IDs.Has(id.Text); (fault == nil && held) || (fault != nil && r.held.Lines[line.Number]) {
 		r.report.Skipped++
 		r.progress.Skip(line.End)
-		return
+		return false
 	}
 	r.progress.Read(line.End)
 	r.progress.Started()
 	if fault != nil {
 		// The id of a broken line is nobody's.
-		r.deliver(tasks.ID{}, line.Number, &Result{Agent: line.Task.Agent, Cost: new(Money), Cache: "off", Err: fault})
-		return
+		r.deliver(tasks.ID{}, line.Number, noRun(line.Task, fault))
 	}
+	return fault == nil
+}
+
+// noRun is the result of a task that could not begin.
+func noRun(t tasks.Task, why *Error) *Result {
+	return &Result{Agent: t.Agent, Cost: new(Money), Cache: "off", Err: why}
+}
+
+// unknownFields warns of what a line says to nobody.
+func unknownFields(t tasks.Task) []string {
+	if len(t.Unknown) == 0 {
+		return nil
+	}
+	return []string{"the line has fields that no task has: " + strings.Join(t.Unknown, ", ")}
+}
+
+// begin begins a run of its own.
+func (r *taskRunner) begin(ctx context.Context, task tasks.Task, line int64) {
 	r.mu.Lock()
 	r.window++
 	r.mu.Unlock()
-	task, number := line.Task, line.Number
-	r.running.Go(func() { r.run(ctx, task, number) })
+	r.running.Go(func() { r.run(ctx, task, line) })
 }
 
 // run makes one run and writes its result.
@@ -238,11 +281,9 @@ func (r *taskRunner) run(ctx context.Context, task tasks.Task, line int64) {
 	wish.Emit(Event{Kind: EventStart}) // of whatever it was
 	failure := llm.AsError(err)
 	if result == nil {
-		result = &Result{Agent: task.Agent, Cost: new(Money), Cache: "off", Err: failure}
+		result = noRun(task, failure)
 	}
-	if len(task.Unknown) > 0 {
-		result.Warnings = append(result.Warnings, "the line has fields that no task has: "+strings.Join(task.Unknown, ", "))
-	}
+	result.Warnings = append(result.Warnings, unknownFields(task)...)
 	switch {
 	case failure != nil && ctx.Err() != nil:
 		return // no result: a later pass runs it

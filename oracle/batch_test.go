@@ -1,6 +1,7 @@
 package oracle
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"reflect"
@@ -68,14 +69,31 @@ func (s sdkBatches) results(ctx context.Context, id string) ([]claude.BatchResul
 type ourBatches struct{ *claude.Client }
 
 func (c ourBatches) create(ctx context.Context, items []claude.BatchItem) (*claude.Batch, error) {
-	return c.CreateBatch(ctx, items)
+	return ourBatch(ctx, c.Client, items)
+}
+
+// ourBatch has the client create a batch, with a body as it writes one.
+func ourBatch(ctx context.Context, c *claude.Client, items []claude.BatchItem) (*claude.Batch, error) {
+	var body bytes.Buffer
+	w := llm.NewBatchWriter(&body)
+	for _, item := range items {
+		if err := w.Add(item); err != nil {
+			return nil, err
+		}
+	}
+	if err := w.Close(); err != nil {
+		return nil, err
+	}
+	return c.CreateBatch(ctx, bytes.NewReader(body.Bytes()), w.Bytes())
 }
 
 func (c ourBatches) get(ctx context.Context, id string) (*claude.Batch, error) {
 	return c.Batch(ctx, id)
 }
 
-func (c ourBatches) list(ctx context.Context) ([]claude.Batch, error) { return c.Batches(ctx) }
+func (c ourBatches) list(ctx context.Context) ([]claude.Batch, error) {
+	return c.Batches(ctx, time.Time{})
+}
 
 func (c ourBatches) cancel(ctx context.Context, id string) (*claude.Batch, error) {
 	return c.CancelBatch(ctx, id)

@@ -15,11 +15,15 @@ import (
 	"github.com/claude-force/claude-force/internal/llm"
 )
 
-// The words of batches are the vocabulary's.
+// The words of batches, which are the vocabulary's.
 type (
-	Batch       = llm.Batch
-	BatchItem   = llm.BatchItem
+	// Batch is the state of a Message Batch.
+	Batch = llm.Batch
+	// BatchItem is one request of a batch.
+	BatchItem = llm.BatchItem
+	// BatchResult is the outcome of one request of a batch.
 	BatchResult = llm.BatchResult
+	// BatchWriter writes the body that creates a batch.
 	BatchWriter = llm.BatchWriter
 )
 

@@ -42,6 +42,10 @@ func NewReader(r io.Reader) *Reader { return newReader(r, MaxLine) }
 
 func newReader(r io.Reader, longest int) *Reader { return &Reader{lines: newLines(r, longest)} }
 
+// Parse reads one line as [Reader.Next] does: raw, which is not kept, of a
+// number.
+func Parse(number int64, raw []byte) Line { return read(line{number: number, text: raw}) }
+
 // Next returns the next line that is not blank. A line that cannot be run has
 // its Err set, and the next call goes on behind it. Next's own error is io.EOF
 // at the end, else the file's: it could not be read on. It is returned again

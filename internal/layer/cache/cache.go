@@ -121,6 +121,32 @@ func (c *Cache) Joined(agent string, saved int64) {
 	c.notes.count(agent, Counts{Joins: 1, Saved: saved})
 }
 
+// Lookup returns the kept answer to a request that may take one, or nil. It
+// counts a hit, and leaves it to [Cache.Keep] to count the miss.
+func (c *Cache) Lookup(ctx context.Context, req *llm.Request) *llm.Response {
+	if mode := req.Reuse.Mode; (mode != llm.ReuseOn && mode != llm.ReuseOnly) || (req.HasTools() && mode == llm.ReuseOn) {
+		return nil
+	}
+	a, source := c.find(ctx, req)
+	if a == nil {
+		return nil
+	}
+	return c.serve(req, a, source, llm.Discard)
+}
+
+// Keep keeps the answer of an exchange that was made another way than through
+// the layer, if it may stand in for a later one, and counts the miss.
+func (c *Cache) Keep(ctx context.Context, req *llm.Request, resp *llm.Response) {
+	if req.Reuse.Mode == llm.ReuseOff || req.HasTools() {
+		return
+	}
+	c.notes.count(req.Agent, Counts{Misses: 1})
+	c.notes.tick(c.Now())
+	if keepable(resp) {
+		c.keep(ctx, req, resp)
+	}
+}
+
 // Layer returns the layer.
 func (c *Cache) Layer() llm.Layer {
 	return func(next llm.Caller) llm.Caller { return &caller{c, next} }

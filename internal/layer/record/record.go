@@ -66,8 +66,22 @@ func (c *caller) Call(ctx context.Context, req *llm.Request, emit func(llm.Event
 	if resp == nil {
 		resp = &llm.Response{}
 	}
+	row := Row(req, resp, err, began, c.now().Sub(began))
+	// A caller who has left is recorded as well.
+	if saveErr := c.store.SaveRun(context.WithoutCancel(ctx), row); saveErr != nil {
+		// The layer that keeps exchanges may have met the same fault.
+		if w := "this run was not recorded: " + saveErr.Error(); !slices.Contains(resp.Warnings, w) {
+			resp.Warnings = append(resp.Warnings, w)
+		}
+	}
+	return resp, err
+}
+
+// Row is the row of a run that began at a time and took so long. resp must not
+// be nil.
+func Row(req *llm.Request, resp *llm.Response, err error, began time.Time, took time.Duration) Run {
 	row := Run{
-		Labels: req.Labels, Model: req.Model, Started: began, Duration: c.now().Sub(began),
+		Labels: req.Labels, Model: req.Model, Started: began, Duration: took,
 		Status: Succeeded, StopReason: resp.StopReason, FirstToken: resp.FirstToken,
 		Attempts: resp.Attempts, Usage: resp.Usage, Cost: resp.Cost,
 		RequestID: resp.RequestID, Partial: resp.Partial, Source: resp.Source, Saved: resp.Saved,
@@ -81,14 +95,7 @@ func (c *caller) Call(ctx context.Context, req *llm.Request, emit func(llm.Event
 			row.RequestID = failure.RequestID
 		}
 	}
-	// A caller who has left is recorded as well.
-	if saveErr := c.store.SaveRun(context.WithoutCancel(ctx), row); saveErr != nil {
-		// The layer that keeps exchanges may have met the same fault.
-		if w := "this run was not recorded: " + saveErr.Error(); !slices.Contains(resp.Warnings, w) {
-			resp.Warnings = append(resp.Warnings, w)
-		}
-	}
-	return resp, err
+	return row
 }
 
 func outcome(resp *llm.Response, err error) *llm.Error {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
@@ -15,6 +16,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -39,8 +41,10 @@ func TestMain(m *testing.M) {
 // TestScripts runs the command line as users do. Beside testscript's own
 // commands the scripts have:
 //
-//	sim [FAULT…]            start a simulated API and point the environment at it
+//	sim [FAULT…]            start a simulated API and point the environment at it;
+//	                        key=KEY is accepted, a batch takes batch=DURATION
 //	calls N                 the simulator has had N message calls
+//	batches N               the simulator has had N batches
 //	status N ARG…           claude-force ARG… exits with N
 //	interrupt ARG…          claude-force ARG…, interrupted in mid-stream, exits with 130
 //	killed N ARG…           claude-force ARG…, killed when the simulator has met N calls
@@ -62,7 +66,7 @@ func TestScripts(t *testing.T) {
 			return false, fmt.Errorf("unknown condition %q", cond)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"sim": startSim, "calls": checkCalls, "status": checkStatus, "interrupt": interrupt, "killed": kill,
+			"sim": startSim, "calls": checkCalls, "batches": checkBatches, "status": checkStatus, "interrupt": interrupt, "killed": kill,
 			"ledger": checkLedger, "file": makeFile, "digits": makeDigits, "fulldisk": fullDisk,
 			"room": makeRoom, "whole": checkWhole,
 		},
@@ -82,6 +86,9 @@ func setup(env *testscript.Env) error {
 // servers are the simulators of the scripts, by work folder.
 var servers sync.Map
 
+// seeds makes the servers of the scripts different.
+var seeds atomic.Uint64
+
 type simServer struct {
 	*sim.Server
 	began chan struct{} // one for each message call
@@ -91,8 +98,9 @@ func startSim(ts *testscript.TestScript, _ bool, args []string) {
 	catalogue, err := model.Builtin()
 	ts.Check(err)
 	s := &simServer{began: make(chan struct{}, 1000)}
-	o := sim.Options{Catalogue: catalogue, Seed: 1, OnRequest: func(r sim.Record) {
-		if r.Message {
+	// Each server gives ids of its own.
+	o := sim.Options{Catalogue: catalogue, Seed: seeds.Add(1), OnRequest: func(r sim.Record) {
+		if r.Message || (r.Method == http.MethodPost && r.Path == "/v1/messages/batches") {
 			select {
 			case s.began <- struct{}{}:
 			default: // nobody waits for so many
@@ -102,6 +110,11 @@ func startSim(ts *testscript.TestScript, _ bool, args []string) {
 	for _, a := range args {
 		if key, ok := strings.CutPrefix(a, "key="); ok {
 			o.Keys = append(o.Keys, key)
+			continue
+		}
+		if delay, ok := strings.CutPrefix(a, "batch="); ok {
+			o.BatchDelay, err = time.ParseDuration(delay)
+			ts.Check(err)
 			continue
 		}
 		f, err := sim.ParseFault(a)
@@ -128,6 +141,12 @@ func server(ts *testscript.TestScript) *simServer {
 func checkCalls(ts *testscript.TestScript, _ bool, args []string) {
 	if got := server(ts).Stats().Messages; strconv.FormatInt(got, 10) != args[0] {
 		ts.Fatalf("the simulator had %d message calls, want %s", got, args[0])
+	}
+}
+
+func checkBatches(ts *testscript.TestScript, _ bool, args []string) {
+	if got := server(ts).Stats().Batches; strconv.FormatInt(got, 10) != args[0] {
+		ts.Fatalf("the simulator had %d batches, want %s", got, args[0])
 	}
 }
 

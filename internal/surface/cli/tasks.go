@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -21,6 +22,7 @@ type taskFlags struct {
 	timeout             time.Duration
 	resume, retryFailed bool
 	noWarmUp, noTrack   bool
+	via, by             string
 	reuseFlags
 }
 
@@ -38,6 +40,7 @@ result too, and the rest runs. Progress goes to stderr. Exit code 3 says that
 some failed.`,
 		Example: `  claude-force run tasks tasks.jsonl -o results.jsonl
   claude-force run tasks tasks.jsonl -o results.jsonl --resume
+  claude-force run tasks tasks.jsonl -o results.jsonl --via auto --by 6h
   generate | claude-force run tasks - --concurrency 50 > results.jsonl`,
 		Args: tasksArgs,
 		RunE: func(cmd *cobra.Command, args []string) error { return a.runTasks(cmd, args[0], &f) },
@@ -52,6 +55,8 @@ some failed.`,
 	fl.BoolVar(&f.retryFailed, "retry-failed", false, "with --resume, run those again that failed")
 	fl.BoolVar(&f.noWarmUp, "no-warmup", false, "let all tasks of an agent begin at once, although the prompt cache is cold")
 	fl.BoolVar(&f.noTrack, "no-track", false, "keep these runs out of the ledger")
+	fl.StringVar(&f.via, "via", "api", "lane to the API: api (a call for each task), batch (Message Batches at half the price, within a day) or auto")
+	fl.StringVar(&f.by, "by", "", "with --via auto, when all must be done, as 6h: batches are used where there is time")
 	f.reuseFlags.add(cmd)
 	return cmd
 }
@@ -81,8 +86,24 @@ func (f *taskFlags) check(cmd *cobra.Command) error {
 	return limits.check(cmd)
 }
 
+// deadline is what --by says; 0 is nothing.
+func (f *taskFlags) deadline() (time.Duration, error) {
+	if f.by == "" {
+		return 0, nil
+	}
+	d, err := claudeforce.ParseDuration(f.by)
+	if err != nil {
+		return 0, inputError(fmt.Sprintf("--by is %q and %v", f.by, err), "")
+	}
+	return d, nil
+}
+
 func (a *app) runTasks(cmd *cobra.Command, name string, f *taskFlags) error {
 	if err := f.check(cmd); err != nil {
+		return err
+	}
+	by, err := f.deadline()
+	if err != nil {
 		return err
 	}
 	in, size, err := a.openTasks(cmd.Context(), name, f.output)
@@ -99,6 +120,7 @@ func (a *app) runTasks(cmd *cobra.Command, name string, f *taskFlags) error {
 	}
 	t := claudeforce.Tasks{
 		In: in, Size: size, Out: a.Out, Resume: f.resume, RetryFailed: f.retryFailed, NoWarmUp: f.noWarmUp,
+		Via: claudeforce.Lane(f.via), By: by,
 		Defaults: claudeforce.Run{Model: f.model, MaxTokens: f.maxTokens, Timeout: f.timeout, Reuse: f.reuse()},
 	}
 	if f.output != "-" {
@@ -158,6 +180,7 @@ func interruptible(ctx context.Context, r io.Reader) io.ReadCloser {
 func (a *app) executeTasks(ctx context.Context, e *claudeforce.Engine, t claudeforce.Tasks) error {
 	line := &statusLine{out: a.Err, live: isTerminal(a.Err) && !a.quiet}
 	t.Watch = line.show
+	t.Notify = func(text string) { line.end(); a.note("%s", text) }
 	report, err := e.RunTasks(ctx, t)
 	line.end()
 	if report == nil {
@@ -184,10 +207,13 @@ func (a *app) executeTasks(ctx context.Context, e *claudeforce.Engine, t claudef
 type statusLine struct {
 	out   io.Writer
 	live  bool
+	mu    sync.Mutex
 	drawn bool
 }
 
 func (l *statusLine) show(p claudeforce.TaskProgress) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	if l.live {
 		l.drawn = true
 		fmt.Fprintf(l.out, "\r%s\x1b[K", p)
@@ -196,7 +222,10 @@ func (l *statusLine) show(p claudeforce.TaskProgress) {
 
 // end clears the line for what comes after it.
 func (l *statusLine) end() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	if l.drawn {
 		fmt.Fprint(l.out, "\r\x1b[K")
+		l.drawn = false
 	}
 }
