@@ -7,8 +7,8 @@ import (
 	"github.com/claude-force/claude-force/internal/llm"
 )
 
-// step sizes: results that are settled in one transaction, and rows that are
-// read at once where no results bound them.
+// How much is done at once: results in one transaction, and rows where no
+// results bound them.
 const (
 	collectStep = 200
 	restStep    = 500

@@ -115,8 +115,6 @@ var stages = map[string]func(g *gate, rw http.ResponseWriter, r *http.Request) b
 		body := all.Body.Bytes()
 		_, _ = rw.Write(body[:len(body)/2])
 		_ = http.NewResponseController(rw).Flush()
-		// It has taken what came once its output is there.
-		_, _ = rw.Write(nil)
 		return true
 	},
 }

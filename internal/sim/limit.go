@@ -83,33 +83,112 @@ func (b *bucket) wait(n float64) time.Duration {
 	return time.Duration(math.Ceil((n - b.level) / b.perMinute * float64(time.Minute)))
 }
 
-// group is the buckets that the models of one limit group share. It is safe
-// for concurrent use.
-type group struct {
+// Meter is the buckets that the models of one limit group share, full at
+// first: how much of a minute's requests and tokens is left, and which call is
+// one too many. A [Server] keeps one for each limit group; whoever forecasts
+// what a server will say keeps its own. It has no clock: callers tell the time,
+// which must not go back. It is safe for concurrent use.
+type Meter struct {
 	mu                      sync.Mutex
 	requests, input, output bucket
 }
 
-// snapshot is what the headers of an answer tell of a group.
-type snapshot struct {
-	now                     time.Time
-	requests, input, output bucket
-}
-
-// group returns the buckets of a limit group, full at first.
-func (s *Server) group(name string) *group {
-	if g, ok := s.groups.Load(name); ok {
-		return g.(*group)
-	}
-	s.limitsMu.Lock()
-	defer s.limitsMu.Unlock()
-	l, now := s.limits, s.now()
-	g, _ := s.groups.LoadOrStore(name, &group{
+// NewMeter returns a Meter whose buckets are full. A limit of 0 or less is
+// none.
+func NewMeter(l Limits, now time.Time) *Meter {
+	return &Meter{
 		requests: newBucket(l.RPM, l.Burst, now),
 		input:    newBucket(l.ITPM, l.Burst, now),
 		output:   newBucket(l.OTPM, l.Burst, now),
-	})
-	return g.(*group)
+	}
+}
+
+// Look returns what the Meter shows, without taking anything from it.
+func (m *Meter) Look(now time.Time) Reading {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.read(now)
+}
+
+func (m *Meter) read(now time.Time) Reading {
+	for _, b := range []*bucket{&m.requests, &m.input, &m.output} {
+		b.fill(now)
+	}
+	return Reading{now: now, requests: m.requests, input: m.input, output: m.output}
+}
+
+// Admit takes one request of so many input tokens (those that are not read
+// from the prompt cache) from the buckets, or says which limit it would exceed
+// and takes nothing. Output is settled later, so that only a bucket that is
+// empty already refuses. The Reading is what the Meter shows afterwards.
+func (m *Meter) Admit(now time.Time, input int) (Reading, *Refusal) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	shown := m.read(now)
+	for _, check := range []struct {
+		bucket *bucket
+		need   float64
+		what   string
+	}{
+		{&m.requests, 1, "requests"},
+		{&m.input, float64(input), "input tokens"},
+		{&m.output, 1, "output tokens"},
+	} {
+		if wait := check.bucket.wait(check.need); wait > 0 {
+			return shown, &Refusal{What: check.what, Limit: int(check.bucket.perMinute), Wait: wait}
+		}
+	}
+	m.requests.level--
+	m.input.level -= float64(input)
+	return m.read(now), nil
+}
+
+// Settle takes the output tokens that were really made.
+func (m *Meter) Settle(now time.Time, output int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.output.fill(now)
+	m.output.level -= float64(output)
+}
+
+func (m *Meter) change(l Limits, now time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.requests.change(l.RPM, l.Burst, now)
+	m.input.change(l.ITPM, l.Burst, now)
+	m.output.change(l.OTPM, l.Burst, now)
+}
+
+// Refusal is a call that a [Meter] does not admit.
+type Refusal struct {
+	// What names the limit: "requests", "input tokens" or "output tokens".
+	What string
+	// Limit is what it gains in a minute.
+	Limit int
+	// Wait is how long it takes until the call would be admitted, more than 0.
+	// A call that can never be is told to wait a minute.
+	Wait time.Duration
+}
+
+// apiError is the 429 that the API answers a model's call with.
+func (r *Refusal) apiError(modelID string) *apiError {
+	_, message := kindOf(http.StatusTooManyRequests)
+	return &apiError{
+		status: http.StatusTooManyRequests, kind: "rate_limit_error", retryAfter: r.Wait,
+		message: message[:len(message)-len(". Please try again later.")] + " of " +
+			grouped(r.Limit) + " " + r.What + " per minute (model: " + modelID + "). Please try again later.",
+	}
+}
+
+// meter returns the buckets of a limit group, full at first.
+func (s *Server) meter(group string) *Meter {
+	if m, ok := s.meters.Load(group); ok {
+		return m.(*Meter)
+	}
+	s.limitsMu.Lock()
+	defer s.limitsMu.Unlock()
+	m, _ := s.meters.LoadOrStore(group, NewMeter(s.limits, s.now()))
+	return m.(*Meter)
 }
 
 // SetLimits changes the rate limits of every limit group, as a change of tier
@@ -122,76 +201,11 @@ func (s *Server) SetLimits(l Limits) error {
 	defer s.limitsMu.Unlock()
 	s.limits = l
 	now := s.now()
-	s.groups.Range(func(_, g any) bool {
-		g.(*group).change(l, now)
+	s.meters.Range(func(_, m any) bool {
+		m.(*Meter).change(l, now)
 		return true
 	})
 	return nil
-}
-
-func (g *group) change(l Limits, now time.Time) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.requests.change(l.RPM, l.Burst, now)
-	g.input.change(l.ITPM, l.Burst, now)
-	g.output.change(l.OTPM, l.Burst, now)
-}
-
-// look returns the group's state without taking anything from it.
-func (g *group) look(now time.Time) snapshot {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.snapshot(now)
-}
-
-func (g *group) snapshot(now time.Time) snapshot {
-	for _, b := range []*bucket{&g.requests, &g.input, &g.output} {
-		b.fill(now)
-	}
-	return snapshot{now: now, requests: g.requests, input: g.input, output: g.output}
-}
-
-// admit takes one request of so many input tokens from the buckets, or says
-// which limit it would exceed. Output is settled later, so that only a bucket
-// that is empty already refuses.
-func (g *group) admit(now time.Time, input int, modelID string) (snapshot, *apiError) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	snap := g.snapshot(now)
-	for _, check := range []struct {
-		bucket *bucket
-		need   float64
-		what   string
-	}{
-		{&g.requests, 1, "requests"},
-		{&g.input, float64(input), "input tokens"},
-		{&g.output, 1, "output tokens"},
-	} {
-		if wait := check.bucket.wait(check.need); wait > 0 {
-			return snap, exceeded(check.bucket, check.what, modelID, wait)
-		}
-	}
-	g.requests.level--
-	g.input.level -= float64(input)
-	return g.snapshot(now), nil
-}
-
-// settle takes the output tokens that were really made.
-func (g *group) settle(now time.Time, output int) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.output.fill(now)
-	g.output.level -= float64(output)
-}
-
-// exceeded returns the 429 for a limit.
-func exceeded(b *bucket, what, modelID string, wait time.Duration) *apiError {
-	_, message := kindOf(http.StatusTooManyRequests)
-	return &apiError{
-		status: http.StatusTooManyRequests, kind: "rate_limit_error", retryAfter: wait,
-		message: message[:len(message)-len(". Please try again later.")] + " of " +
-			grouped(int(b.perMinute)) + " " + what + " per minute (model: " + modelID + "). Please try again later.",
-	}
 }
 
 // grouped writes n with commas between thousands.
@@ -203,30 +217,74 @@ func grouped(n int) string {
 	return s
 }
 
-// setHeaders writes the anthropic-ratelimit headers. Those without a word for
-// the kind of token tell of the tighter of the two limits on tokens.
-func (snap *snapshot) setHeaders(h http.Header) {
-	snap.setHeader(h, "Requests", &snap.requests, 1)
-	snap.setHeader(h, "Input-Tokens", &snap.input, 1000)
-	snap.setHeader(h, "Output-Tokens", &snap.output, 1000)
-	tighter := &snap.input
-	if snap.output.limited() && (!tighter.limited() ||
-		snap.output.level/snap.output.perMinute < tighter.level/tighter.perMinute) {
-		tighter = &snap.output
-	}
-	snap.setHeader(h, "Tokens", tighter, 1000)
+// Reading is what a [Meter] showed at a moment, and the headers of an answer
+// tell.
+type Reading struct {
+	now                     time.Time
+	requests, input, output bucket
 }
 
-// setHeader writes the three headers of one limit; what remains is rounded to
-// a multiple of unit.
-func (snap *snapshot) setHeader(h http.Header, name string, b *bucket, unit float64) {
+// Level is one limit of a [Reading], as precise as the headers are. The zero
+// value is no limit.
+type Level struct {
+	// Limit is what the bucket gains in a minute.
+	Limit int
+	// Remaining is what it holds, tokens rounded to thousands; never below 0.
+	Remaining int
+	// Full is when it will be full, in UTC and rounded up to the second.
+	Full time.Time
+}
+
+// tokenUnit is what remaining tokens are told in.
+const tokenUnit = 1000
+
+// Requests is the limit on message calls.
+func (r *Reading) Requests() Level { return r.requests.show(r.now, 1) }
+
+// Input is the limit on input tokens that are not read from the prompt cache.
+func (r *Reading) Input() Level { return r.input.show(r.now, tokenUnit) }
+
+// Output is the limit on output tokens.
+func (r *Reading) Output() Level { return r.output.show(r.now, tokenUnit) }
+
+// tokens is the tighter of the two limits on tokens.
+func (r *Reading) tokens() Level {
+	if r.output.limited() && (!r.input.limited() ||
+		r.output.level/r.output.perMinute < r.input.level/r.input.perMinute) {
+		return r.Output()
+	}
+	return r.Input()
+}
+
+// show is the level of a bucket that is filled up to now; what remains is
+// rounded to a multiple of unit.
+func (b *bucket) show(now time.Time, unit float64) Level {
 	if !b.limited() {
+		return Level{}
+	}
+	return Level{
+		Limit:     int(b.perMinute),
+		Remaining: int(math.Max(0, math.Round(math.Floor(b.level)/unit)*unit)),
+		Full:      now.Add(b.wait(b.most)).UTC().Add(time.Second - 1).Truncate(time.Second),
+	}
+}
+
+// setHeaders writes the anthropic-ratelimit headers. Those without a word for
+// the kind of token tell of the tighter of the two limits on tokens.
+func (r *Reading) setHeaders(h http.Header) {
+	r.Requests().setHeaders(h, "Requests")
+	r.Input().setHeaders(h, "Input-Tokens")
+	r.Output().setHeaders(h, "Output-Tokens")
+	r.tokens().setHeaders(h, "Tokens")
+}
+
+// setHeaders writes the three headers of one limit.
+func (l Level) setHeaders(h http.Header, name string) {
+	if l.Limit == 0 {
 		return
 	}
 	prefix := "Anthropic-Ratelimit-" + name + "-"
-	remaining := math.Max(0, math.Round(math.Floor(b.level)/unit)*unit)
-	h.Set(prefix+"Limit", strconv.Itoa(int(b.perMinute)))
-	h.Set(prefix+"Remaining", strconv.Itoa(int(remaining)))
-	full := snap.now.Add(b.wait(b.most))
-	h.Set(prefix+"Reset", full.UTC().Add(time.Second-1).Truncate(time.Second).Format(time.RFC3339))
+	h.Set(prefix+"Limit", strconv.Itoa(l.Limit))
+	h.Set(prefix+"Remaining", strconv.Itoa(l.Remaining))
+	h.Set(prefix+"Reset", l.Full.Format(time.RFC3339))
 }

@@ -146,3 +146,34 @@ func TestSetLimits(t *testing.T) {
 		t.Error("limits that make no sense are taken")
 	}
 }
+
+// TestMeter checks the buckets by themselves: what they admit, refuse and show.
+func TestMeter(t *testing.T) {
+	now := time.Date(2026, 11, 12, 10, 0, 0, 500_000_000, time.UTC)
+	m := sim.NewMeter(sim.Limits{RPM: 60, ITPM: 12_000, OTPM: 6000, Burst: 0.5}, now)
+	shown, refusal := m.Admit(now, 2400)
+	if refusal != nil {
+		t.Fatalf("refused: %+v", refusal)
+	}
+	if r, i := shown.Requests(), shown.Input(); r.Limit != 60 || r.Remaining != 29 || i.Limit != 12_000 || i.Remaining != 4000 {
+		t.Errorf("requests %+v, input %+v", r, i)
+	}
+	if full := now.Truncate(time.Second).Add(13 * time.Second); !shown.Input().Full.Equal(full) { // 12 s for 2,400, rounded up
+		t.Errorf("input is full at %v, want %v", shown.Input().Full, full)
+	}
+	if _, refusal = m.Admit(now, 4000); refusal == nil || *refusal != (sim.Refusal{What: "input tokens", Limit: 12_000, Wait: 2 * time.Second}) {
+		t.Errorf("refusal %+v", refusal)
+	}
+	m.Settle(now, 3600)
+	if _, refusal = m.Admit(now, 1); refusal == nil || refusal.What != "output tokens" || refusal.Wait.Round(time.Millisecond) != 6010*time.Millisecond {
+		t.Errorf("refusal %+v", refusal)
+	}
+	shown = m.Look(now.Add(7 * time.Second))
+	if r, o := shown.Requests(), shown.Output(); r.Remaining != 30 || o.Remaining != 0 {
+		t.Errorf("later: requests %+v, output %+v", r, o)
+	}
+	m = sim.NewMeter(sim.Limits{}, now)
+	if shown, refusal = m.Admit(now, 1_000_000_000); refusal != nil || shown.Requests() != (sim.Level{}) || shown.Output() != (sim.Level{}) {
+		t.Errorf("without limits: %+v, %+v", shown.Requests(), refusal)
+	}
+}

@@ -26,9 +26,9 @@ func (s *Server) messages(x *exchange) *apiError {
 	if err != nil {
 		return err
 	}
-	g := s.group(m.LimitGroup)
-	snap := g.look(start)
-	snap.setHeaders(x.w.Header())
+	meter := s.meter(m.LimitGroup)
+	shown := meter.Look(start)
+	shown.setHeaders(x.w.Header())
 	a, err := s.prepare(q, m, start, "standard")
 	if err != nil {
 		return err
@@ -40,7 +40,7 @@ func (s *Server) messages(x *exchange) *apiError {
 		}
 		return p.err
 	}
-	return s.deliver(x, q.stream, a, &p, g, start)
+	return s.deliver(x, q.stream, a, &p, meter, start)
 }
 
 // read parses and judges the body of a call that names a model.
@@ -82,14 +82,14 @@ func (s *Server) prepare(q *request, m *model.Model, start time.Time, tier strin
 // deliver takes the call from the rate limits, waits as long as a model
 // would, and sends the answer. The request is not kept for it: thousands of
 // calls may wait at once.
-func (s *Server) deliver(x *exchange, stream bool, a *answer, p *plan, g *group, start time.Time) *apiError {
+func (s *Server) deliver(x *exchange, stream bool, a *answer, p *plan, meter *Meter, start time.Time) *apiError {
 	ctx := x.r.Context()
 	c := a.prompt.cached
-	snap, err := g.admit(s.now(), c.input+c.write5m+c.write1h, a.model)
-	snap.setHeaders(x.w.Header())
-	if err != nil {
+	shown, refusal := meter.Admit(s.now(), c.input+c.write5m+c.write1h)
+	shown.setHeaders(x.w.Header())
+	if refusal != nil {
 		s.stats.rateLimited.Add(1)
-		return err
+		return refusal.apiError(a.model)
 	}
 	wait := s.latency + p.slowFirstByte
 	if !stream {
@@ -105,7 +105,7 @@ func (s *Server) deliver(x *exchange, stream bool, a *answer, p *plan, g *group,
 	s.commit(a.prompt)
 	s.stats.prompt(c)
 	settle := func(output int) {
-		g.settle(s.now(), output)
+		meter.Settle(s.now(), output)
 		s.stats.outputTokens.Add(int64(output))
 	}
 	if stream {

@@ -46,7 +46,7 @@ type Server struct {
 	counter  *counter
 	answers  *lru[uint64, string]
 	prefixes *lru[uint64, cacheEntry]
-	groups   sync.Map // of *group, by the name of the limit group
+	meters   sync.Map // of *Meter, by the name of the limit group
 	batches  *batches
 	bodies   sync.Pool // of *bytes.Buffer
 	ids      atomic.Uint64

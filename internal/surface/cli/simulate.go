@@ -24,7 +24,7 @@ type simulateFlags struct {
 
 func (a *app) simulateCommand() *cobra.Command {
 	simulate := &cobra.Command{Use: "simulate", Short: "Stand in for the Claude API", Args: groupArgs, RunE: showHelp}
-	simulate.AddCommand(a.simulateServeCommand())
+	simulate.AddCommand(a.simulateServeCommand(), a.simulatePlanCommand())
 	return simulate
 }
 
