@@ -63,7 +63,19 @@ type Labels struct {
 	// TaskHash identifies a task without keeping it: the first 16 hex digits
 	// of its SHA-256.
 	TaskHash string
+	// Why says why this model was chosen: "flag", "agent", "default" and the
+	// like.
+	Why string
+	// Workflow and Step name what the run is a part of; empty where it is not.
+	Workflow, Step string
+	// Branch is the git branch of the folder the run was made in, or empty.
+	Branch string
+	// Tags are the user's own marks, each key once, in the order of their keys.
+	Tags []Tag
 }
+
+// Tag is a mark that a user puts on runs.
+type Tag struct{ Key, Value string }
 
 // ReuseMode says whether an earlier answer may stand in for a new one.
 type ReuseMode uint8

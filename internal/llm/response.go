@@ -34,6 +34,8 @@ type Response struct {
 	Source Source
 	// Saved is what a call would have cost that was not made, in nano-dollars.
 	Saved int64
+	// Waited is the time that all attempts spent waiting for their turn.
+	Waited time.Duration
 	// FirstToken is the time from sending the last attempt to its first event.
 	FirstToken time.Duration
 	// Warnings are for the user: one sentence each.
@@ -73,6 +75,9 @@ func (r *Response) Whole() bool {
 // reads are disjoint: their sum is the prompt.
 type Usage struct {
 	Input, Output int64
+	// Thinking is the part of Output that the model thought; 0 where the API
+	// did not say.
+	Thinking int64
 	// CacheWrite5m and CacheWrite1h are prompt-cache writes by time to live.
 	CacheWrite5m, CacheWrite1h, CacheRead int64
 	// Speed, Geo and Tier are what the API says it applied ("fast", "us",

@@ -199,13 +199,18 @@ type attempts struct {
 	made  int
 	shown bool
 	spent llm.Cost
+	// waited is the time at the gate and between attempts.
+	waited time.Duration
 	last  *llm.Response
 	fatal bool // the last failure was not an attempt's
 }
 
 // try waits for leave and makes one attempt.
 func (a *attempts) try(ctx context.Context) (*llm.Response, *llm.Error) {
+	asked := time.Now()
 	t, err := a.gate.enter(ctx, a.req)
+	a.waited += time.Since(asked)
+	a.last.Waited = a.waited
 	if err != nil {
 		a.fatal = true
 		return a.last, llm.AsError(err)
@@ -234,7 +239,7 @@ func (a *attempts) try(ctx context.Context) (*llm.Response, *llm.Error) {
 	}
 	a.made++
 	a.spent = a.spent.Add(resp.Cost)
-	resp.Attempts, resp.Cost = a.made, a.spent
+	resp.Attempts, resp.Cost, resp.Waited = a.made, a.spent, a.waited
 	a.last = resp
 	return resp, failure
 }
@@ -259,6 +264,7 @@ func (a *attempts) again(ctx context.Context, failure *llm.Error) error {
 	}
 	a.OnRetry(Retry{RunID: a.req.RunID, Attempt: a.made, Wait: wait, Err: failure})
 	if alone {
+		a.waited += wait
 		return llm.Sleep(ctx, wait)
 	}
 	return nil
