@@ -264,7 +264,7 @@ func TestFailuresOfOtherEndpoints(t *testing.T) {
 			status int
 		}{
 			{"count", func() (any, error) { return sdk.count(t.Context(), unknown) }, func() (any, error) { return client.CountTokens(t.Context(), request(unknown)) }, llm.CodeNotFound, 404},
-			{"create", func() (any, error) { return sdk.createBatch(t.Context(), twice) }, func() (any, error) { return client.CreateBatch(t.Context(), twice) }, llm.CodeInvalidRequest, 400},
+			{"create", func() (any, error) { return sdk.createBatch(t.Context(), twice) }, func() (any, error) { return ourBatch(t.Context(), client, twice) }, llm.CodeInvalidRequest, 400},
 			{"batch", func() (any, error) { return sdk.batch(t.Context(), "msgbatch_1") }, func() (any, error) { return client.Batch(t.Context(), "msgbatch_1") }, llm.CodeNotFound, 404},
 			{"cancel", func() (any, error) { return sdk.cancelBatch(t.Context(), "msgbatch_1") }, func() (any, error) { return client.CancelBatch(t.Context(), "msgbatch_1") }, llm.CodeNotFound, 404},
 			{"results", func() (any, error) { return sdk.batchResults(t.Context(), "msgbatch_1") }, func() (any, error) { return nil, client.BatchResults(t.Context(), "msgbatch_1", nothing) }, llm.CodeNotFound, 404},

@@ -10,6 +10,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/claude-force/claude-force/internal/claude"
 	"github.com/claude-force/claude-force/internal/llm"
@@ -145,7 +146,7 @@ func TestBatchRequests(t *testing.T) {
 			}
 		}
 		want := e.recordSDK(t, func(ctx context.Context, sdk official) { _, _ = sdk.createBatch(ctx, items) })
-		got := e.recordOurs(t, func(ctx context.Context, c *claude.Client) { _, _ = c.CreateBatch(ctx, items) })
+		got := e.recordOurs(t, func(ctx context.Context, c *claude.Client) { _, _ = ourBatch(ctx, c, items) })
 		sameMeaning(t, got.body, want.body)
 		sameAddress(t, got, want)
 	})
@@ -167,7 +168,7 @@ func TestOtherRequests(t *testing.T) {
 			},
 			"batches": {
 				func(ctx context.Context, sdk official) { _, _ = sdk.batches(ctx, 100) },
-				func(ctx context.Context, c *claude.Client) { _, _ = c.Batches(ctx) },
+				func(ctx context.Context, c *claude.Client) { _, _ = c.Batches(ctx, time.Time{}) },
 			},
 			"batch": {
 				func(ctx context.Context, sdk official) { _, _ = sdk.batch(ctx, id) },
