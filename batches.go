@@ -9,7 +9,6 @@ import (
 	"github.com/claude-force/claude-force/internal/batch"
 	"github.com/claude-force/claude-force/internal/layer/charge"
 	"github.com/claude-force/claude-force/internal/llm"
-	"github.com/claude-force/claude-force/internal/model"
 )
 
 // BatchInfo is one Message Batch as its user sees it.
@@ -86,7 +85,10 @@ func (e *Engine) openLane(o laneOptions) (*batch.Lane, error) {
 		Price: func(req *llm.Request, resp *llm.Response, at time.Time) llm.Cost {
 			return charge.Price(prices.Catalogue, req, resp, at)
 		},
-		Worst: func(req *llm.Request) int64 { return worstCase(prices.Catalogue, req, e.options.Now()) },
+		Worst: func(req *llm.Request) int64 {
+			nano, _ := mostFor(prices.Catalogue, req, int64(len(req.Body())), true, e.options.Now())
+			return nano
+		},
 	}
 	if kept := e.answers().cache; kept != nil {
 		lane.Keep = kept.Keep
@@ -104,17 +106,4 @@ func (e *Engine) batchDir() (dir string, discard func(), err error) {
 		return "", nil, configError("a demo of batches needs a temporary folder", "set TMPDIR to one that is writable", err)
 	}
 	return dir, func() { _ = os.RemoveAll(dir) }, nil
-}
-
-// worstCase is the most that a request can cost in a batch, in nano-dollars: a
-// prompt has no more tokens than bytes, and they are written to the dearest
-// prompt cache. It is 0 where no price is known.
-func worstCase(prices *model.Catalogue, req *llm.Request, at time.Time) int64 {
-	m, _ := prices.Lookup(req.Model)
-	usage := model.Usage{CacheWrite1h: int64(len(req.Body())), Output: int64(req.MaxTokens)}
-	cost, ok := m.Price(usage, model.Terms{Batch: true, Geo: req.Geo}, at)
-	if !ok {
-		return 0
-	}
-	return int64(cost)
 }

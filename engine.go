@@ -11,6 +11,7 @@ import (
 
 	"github.com/claude-force/claude-force/internal/claude"
 	"github.com/claude-force/claude-force/internal/config"
+	"github.com/claude-force/claude-force/internal/layer/budget"
 	"github.com/claude-force/claude-force/internal/layer/charge"
 	"github.com/claude-force/claude-force/internal/layer/limit"
 	"github.com/claude-force/claude-force/internal/layer/record"
@@ -41,6 +42,7 @@ type Engine struct {
 	ledger      *ledger
 	limiter     func() *limit.Limiter
 	limiterOpen atomic.Bool
+	guard       func() *budget.Guard
 	shared      *shared // nil in a demo
 	trouble     trouble
 }
@@ -66,6 +68,7 @@ func Open(o Options) (*Engine, error) {
 	e.caller = sync.OnceValues(e.newCaller)
 	e.answers = sync.OnceValue(e.openAnswers)
 	e.limiter = sync.OnceValue(e.newLimiter)
+	e.guard = sync.OnceValue(e.newGuard)
 	if !o.Demo {
 		e.shared = newShared(e.paths.Shared)
 	}
@@ -108,10 +111,9 @@ func (e *Engine) stack(api llm.Caller, prices *model.Catalogue, reuse *answers) 
 	price := priceOf(prices, e.options.Now)
 	joins, kept := reuse.layers(price)
 	var recorded llm.Layer
-	var exchanges charge.Store
-	if e.config.Bool("tracking") {
+	exchanges := bill{ledger: e.ledger, shared: e.shared, keep: e.config.Bool("tracking")}
+	if exchanges.keep {
 		recorded = record.Layer(e.ledger, e.options.Now)
-		exchanges = e.ledger
 		e.ledger.warm()
 	}
 	if e.shared != nil {
@@ -124,6 +126,7 @@ func (e *Engine) stack(api llm.Caller, prices *model.Catalogue, reuse *answers) 
 		kept,
 		warmup.Layer(warmup.Options{Now: e.options.Now}),
 		e.limiter().Layer(),
+		e.guard().Layer(),
 		charge.Layer(charge.Options{Store: exchanges, Catalogue: prices, Now: e.options.Now}),
 	)
 }

@@ -42,6 +42,7 @@ const (
 	CodeMaxTokens      = llm.CodeMaxTokens
 	CodeContextWindow  = llm.CodeContextWindow
 	CodeCacheMiss      = llm.CodeCacheMiss
+	CodeBudget         = llm.CodeBudget
 	CodeSomeFailed     = llm.CodeSomeFailed
 	CodeInternal       = llm.CodeInternal
 )

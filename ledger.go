@@ -73,6 +73,43 @@ func (l *ledger) SaveExchange(ctx context.Context, x charge.Exchange) error {
 	return db.SaveExchange(ctx, x)
 }
 
+// bill is where exchanges go: into the ledger, where that is wanted, and under
+// the budgets that concern them, in any case.
+type bill struct {
+	ledger *ledger
+	shared *shared // nil in a demo
+	keep   bool
+}
+
+// SaveExchange implements [charge.Store].
+func (b bill) SaveExchange(ctx context.Context, x charge.Exchange) error {
+	if b.keep {
+		if err := b.ledger.SaveExchange(ctx, x); err != nil {
+			return err
+		}
+	}
+	if x.Reservation == "" {
+		return nil
+	}
+	if !b.keep {
+		db, err := b.ledger.store()
+		if err != nil {
+			return err
+		}
+		if err := db.Spend(ctx, x.Reservation, x.RunID, x.Agent, x.Tags, x.Started, x.Cost); err != nil {
+			return err
+		}
+	}
+	if b.shared == nil {
+		return nil
+	}
+	db, err := b.shared.store()
+	if err != nil {
+		return err
+	}
+	return db.Spend(ctx, x.Reservation, x.RunID, x.Agent, x.Tags, x.Started, x.Cost)
+}
+
 // Close closes the store where it was opened.
 func (l *ledger) Close() error {
 	l.mu.Lock()

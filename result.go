@@ -47,12 +47,21 @@ type Run struct {
 	// Background lets runs without it go first where the rate limits are
 	// short.
 	Background bool
+	// MaxCost is the most that the run may cost, all attempts together: a call
+	// that could exceed it is not made. 0 means the setting `cost_threshold`,
+	// and where that is empty no bound.
+	MaxCost Money
+	// OverBudget makes the run although a budget is in the way; what it costs
+	// counts all the same.
+	OverBudget bool
 	// Emit is handed each event of the stream, in order, before Run returns;
 	// nil drops them.
 	Emit func(Event)
 
 	// warmUp lets the first of many runs with the same prefix go ahead.
 	warmUp bool
+	// purse is what the run may cost, together with others.
+	purse *llm.Purse
 }
 
 // Usage is what the API counted for the answer, in tokens.

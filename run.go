@@ -42,7 +42,12 @@ func (e *Engine) Run(ctx context.Context, r Run) (*Result, error) {
 	defer cancel()
 	began := e.options.Now()
 	resp, err := caller.Call(ctx, req, emit)
+	if lesser, said, ok := e.downgrade(ctx, r, req, err); ok {
+		req, warnings = lesser, append(warnings, said...)
+		resp, err = caller.Call(ctx, req, emit)
+	}
 	took := e.options.Now().Sub(began)
+	warnings = append(warnings, e.budgetWarnings(ctx, req, resp)...)
 	return e.result(req, resp, err, took, append(warnings, e.trouble.drain()...))
 }
 
@@ -105,12 +110,27 @@ func (e *Engine) prepare(ctx context.Context, r Run, agent *project.Agent) (*llm
 	})
 	req.Reuse = e.reuse(r, req)
 	req.Background, req.WarmUp = r.Background, r.warmUp
+	req.Purse, req.OverBudget = e.purse(r), r.OverBudget
 	if m := in.Model.Model; m != nil {
 		if err := e.checkSize(ctx, req, m); err != nil {
 			return nil, nil, err
 		}
 	}
 	return req, warnings, nil
+}
+
+// purse is what a run may cost; nil is no bound.
+func (e *Engine) purse(r Run) *llm.Purse {
+	switch {
+	case r.purse != nil:
+		return r.purse
+	case r.MaxCost > 0:
+		return llm.NewPurse(int64(r.MaxCost))
+	}
+	if m, err := ParseMoney(e.config.Text("cost_threshold")); err == nil {
+		return llm.NewPurse(int64(m))
+	}
+	return nil
 }
 
 // chooseModel goes from the run to the agent's file to the setting.

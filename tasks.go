@@ -31,6 +31,9 @@ type Tasks struct {
 	// Defaults fill what a line does not say; its Task, Emit and Background
 	// are not used.
 	Defaults Run
+	// MaxCost is the most that all tasks may cost together; a call that could
+	// exceed it is not made. 0 is no bound.
+	MaxCost Money
 	// NoWarmUp lets all tasks of one agent begin at once. Otherwise the first
 	// goes ahead until its first byte, so that the rest read the prompt cache.
 	NoWarmUp bool
@@ -86,6 +89,9 @@ func (e *Engine) RunTasks(ctx context.Context, t Tasks) (*TaskReport, error) {
 		reader:   tasks.NewReader(t.In), held: &tasks.Held{},
 		stopped: make(chan struct{}), ended: make(chan struct{}, 1), unanswered: map[*pending]struct{}{},
 	}
+	if t.MaxCost > 0 {
+		r.purse = llm.NewPurse(int64(t.MaxCost))
+	}
 	if err := r.openOutput(); err != nil {
 		return nil, err
 	}
@@ -113,6 +119,7 @@ type taskRunner struct {
 	held     *tasks.Held
 	seen     tasks.Seen
 	progress *tasks.Progress
+	purse    *llm.Purse // nil: no bound
 	running  sync.WaitGroup
 	// batches and batchesEnded are the last that was told of them.
 	batches, batchesEnded int
@@ -327,6 +334,7 @@ func (r *taskRunner) track(cancel context.CancelCauseFunc) (emit func(Event)) {
 // wish is the run that a line asks for.
 func (r *taskRunner) wish(t tasks.Task) Run {
 	w := r.tasks.Defaults
+	w.purse = r.purse
 	w.Task, w.Emit, w.Background, w.warmUp = t.Task, nil, true, !r.tasks.NoWarmUp
 	w.Agent, w.Model, w.Effort = firstOf(t.Agent, w.Agent), firstOf(t.Model, w.Model), firstOf(t.Effort, w.Effort)
 	if t.MaxTokens > 0 {
@@ -344,7 +352,7 @@ func (r *taskRunner) wish(t tasks.Task) Run {
 // endsAll reports whether an error would befall every other task as well.
 func endsAll(code Code) bool {
 	switch code {
-	case CodeAuthentication, CodeBilling, CodeSpendLimit, CodeConfig:
+	case CodeAuthentication, CodeBilling, CodeSpendLimit, CodeConfig, CodeBudget:
 		return true
 	}
 	return false
@@ -360,6 +368,9 @@ func (r *taskRunner) stop(why *Error) {
 	}
 	r.failure = why
 	close(r.stopped)
+	if why.Code == CodeBudget {
+		return // what was sent is paid for; the rest is refused by itself
+	}
 	for p := range r.unanswered {
 		p.cancel(why)
 	}

@@ -18,6 +18,9 @@ const (
 	// looks is how many of them must show no such batch.
 	looks = 2
 
+	// grace is how long a submission may still take whose caller has left.
+	grace = 5 * time.Second
+
 	// callTime bounds a call without much of a body, uploadRate a large one:
 	// who is slower than 64 KB a second is taken for hanging.
 	callTime   = 2 * time.Minute
@@ -106,8 +109,12 @@ func (l *Lane) submit(ctx context.Context, w *wait) error {
 	if err := l.advance(ctx, w, to); err != nil || w.State != Submitting || w.Session != l.Session {
 		return err
 	}
-	call, cancel := bounded(ctx, callTime+time.Duration(w.Bytes/uploadRate)*time.Second)
+	// Who leaves in this moment waits a little for the answer: its id makes
+	// looking for the batch needless.
+	call, cancel := bounded(context.WithoutCancel(ctx), callTime+time.Duration(w.Bytes/uploadRate)*time.Second)
+	leave := context.AfterFunc(ctx, func() { time.AfterFunc(grace, cancel) })
 	b, err := l.API.CreateBatch(call, body, w.Bytes)
+	leave()
 	cancel()
 	if cause := llm.ContextError(ctx); cause != nil && err != nil {
 		return cause // who joins it looks for it
@@ -115,7 +122,7 @@ func (l *Lane) submit(ctx context.Context, w *wait) error {
 	switch to = w.Record; judge(b, err) {
 	case accepted:
 		l.failure = nil
-		return l.submitted(ctx, w, *b, false)
+		return l.submitted(context.WithoutCancel(ctx), w, *b, false)
 	case refused:
 		return l.fail(ctx, w, llm.AsError(err))
 	case postponed:

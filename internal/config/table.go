@@ -4,11 +4,14 @@
 package config
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/claude-force/claude-force/internal/model"
 )
 
 // Kind says how a setting's text is read.
@@ -21,6 +24,7 @@ const (
 	Integer  Kind = "integer"
 	Count    Kind = "count" // a whole number, or auto
 	Duration Kind = "duration"
+	Dollars  Kind = "dollars"
 	Size     Kind = "size"
 	List     Kind = "list"
 	Choice   Kind = "choice"
@@ -52,6 +56,7 @@ func Table() []Setting {
 		{Name: "retries", Kind: Integer, Default: "4", Doc: "attempts of a call, the first included"},
 		{Name: "concurrency", Kind: Count, Default: "auto", Doc: "most calls at once; auto begins with ten and grows as far as the rate limits allow"},
 		{Name: "tracking", Kind: Bool, Default: "true", Doc: "keep runs and their costs in the ledger"},
+		{Name: "cost_threshold", Kind: Dollars, Doc: "the most dollars that a run may cost; a call that could exceed them is not made"},
 		{Name: "api.base_url", Kind: Text, Default: "https://api.anthropic.com", Doc: "address of the Messages API; ANTHROPIC_BASE_URL sets it too"},
 		{Name: "api.auth", Kind: Choice, Default: "x-api-key", Choices: []string{"x-api-key", "bearer"}, Doc: "how the key is sent"},
 		{Name: "api.version", Kind: Text, Default: "2023-06-01", Doc: "anthropic-version"},
@@ -68,7 +73,6 @@ func Table() []Setting {
 		{Name: "memory.max_tokens", Kind: Integer, Default: "800", Doc: "most tokens of past work in a prompt", Planned: true},
 		{Name: "router.prefer_cheaper", Kind: Bool, Default: "false", Doc: "let the router choose a cheaper model", Planned: true},
 		{Name: "router.min_model", Kind: Text, Doc: "the cheapest line the router may choose", Planned: true},
-		{Name: "cost_threshold", Kind: Text, Doc: "dollars at which a run is stopped", Planned: true},
 		{Name: "embed.idle", Kind: Duration, Default: "5m", Doc: "idle time after which the encoder is unloaded", Planned: true},
 		{Name: "database", Kind: Text, Doc: "PostgreSQL address of shared stores", Planned: true},
 	}
@@ -103,6 +107,11 @@ func (s Setting) check(v string) error {
 	case Size:
 		if _, err := parseSize(v); err != nil {
 			return err
+		}
+	case Dollars:
+		var m model.Money
+		if v == "null" || json.Unmarshal([]byte(v), &m) != nil || m <= 0 {
+			return fmt.Errorf("must be an amount in dollars above 0, such as 5.00")
 		}
 	case Choice:
 		if !slices.Contains(s.Choices, v) {

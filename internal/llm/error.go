@@ -60,6 +60,9 @@ const (
 	// CodeCacheMiss is a run that may only take an answer that is kept, and
 	// there is none.
 	CodeCacheMiss Code = "cache_miss"
+	// CodeBudget is a call that was not made: a budget or a cost cap is in the
+	// way.
+	CodeBudget Code = "budget_exceeded"
 	// CodeSomeFailed is a file of tasks of which some failed.
 	CodeSomeFailed Code = "some_failed"
 	// CodeInternal is a fault of this program.

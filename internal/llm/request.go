@@ -114,7 +114,11 @@ type Request struct {
 	// WarmUp lets the first of several requests with the same prefix go ahead,
 	// so that the others read the prompt cache.
 	WarmUp bool
-	body   []byte
+	// Purse is what the call may cost, together with others; nil is no bound.
+	Purse *Purse
+	// OverBudget makes the call although a budget is in the way.
+	OverBudget bool
+	body       []byte
 }
 
 // New renders params once. The caller must not change what params point to

@@ -64,7 +64,7 @@ type Cache struct {
 	memory   *otter.Cache[Key, *memoryEntry]
 	verified *otter.Cache[Key, struct{}]
 	notes    notes
-	leases   heartbeat
+	leases   llm.Pulse // keeps this process's leases alive
 }
 
 // memoryEntry is an immutable answer and when it was stored.
@@ -103,7 +103,7 @@ func New(o Options) (*Cache, error) {
 	}
 	c := &Cache{Options: o, memory: memory, verified: verified}
 	c.notes.keep = c.keepNotes
-	c.leases.extend = c.extendLeases
+	c.leases.Every, c.leases.Beat = LeaseTime/3, c.extendLeases
 	return c, nil
 }
 

@@ -2,7 +2,6 @@ package cache
 
 import (
 	"context"
-	"sync"
 	"time"
 
 	"github.com/claude-force/claude-force/internal/llm"
@@ -53,7 +52,7 @@ func (c *caller) askOnce(ctx context.Context, req *llm.Request, emit func(llm.Ev
 // makes the call.
 func (c *caller) askHolding(ctx context.Context, req *llm.Request, emit func(llm.Event), waited bool) (*llm.Response, error) {
 	key := req.Reuse.Key
-	stop := c.leases.hold()
+	stop := c.leases.Hold()
 	defer stop()
 	if a := c.load(ctx, req); a != nil {
 		c.release(ctx, key, nil)
@@ -104,46 +103,6 @@ func (c *Cache) outcome(key Key, sealed []byte) *answer {
 		return nil
 	}
 	return a
-}
-
-// heartbeat keeps this process's leases alive. Its goroutine lives while at
-// least one is held.
-type heartbeat struct {
-	extend func()
-
-	mu   sync.Mutex
-	held int
-	stop chan struct{}
-}
-
-// hold counts one lease in; the function it returns counts it out.
-func (h *heartbeat) hold() (release func()) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.held++; h.held == 1 {
-		h.stop = make(chan struct{})
-		go h.beat(h.stop)
-	}
-	return func() {
-		h.mu.Lock()
-		defer h.mu.Unlock()
-		if h.held--; h.held == 0 {
-			close(h.stop)
-		}
-	}
-}
-
-func (h *heartbeat) beat(stop <-chan struct{}) {
-	t := time.NewTicker(LeaseTime / 3)
-	defer t.Stop()
-	for {
-		select {
-		case <-t.C:
-			h.extend()
-		case <-stop:
-			return
-		}
-	}
 }
 
 func (c *Cache) extendLeases() {

@@ -16,6 +16,11 @@ import (
 type Exchange struct {
 	// RunID is the run that the exchange was made for.
 	RunID, Agent string
+	// Reservation is what the exchange was reserved under, which its row
+	// settles; empty where no budget concerns it.
+	Reservation string
+	// Tags are those of the run.
+	Tags []llm.Tag
 	// Model is the id that was asked for, Answered the one that answered
 	// (empty where nothing did).
 	Model, Answered string
@@ -64,7 +69,8 @@ type caller struct {
 func (c *caller) Call(ctx context.Context, req *llm.Request, emit func(llm.Event)) (*llm.Response, error) {
 	began := c.Now()
 	resp, err := c.next.Call(ctx, req, emit)
-	row := Exchange{RunID: req.RunID, Agent: req.Agent, Model: req.Model, Started: began, Duration: c.Now().Sub(began)}
+	row := Exchange{RunID: req.RunID, Agent: req.Agent, Tags: req.Tags, Model: req.Model, Started: began, Duration: c.Now().Sub(began)}
+	row.Reservation = llm.ReservationOf(ctx)
 	if err != nil {
 		e := llm.AsError(err)
 		row.Error, row.Status, row.RequestID = e.Code, e.Status, e.RequestID

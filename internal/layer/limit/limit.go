@@ -201,8 +201,8 @@ type attempts struct {
 	spent llm.Cost
 	// waited is the time at the gate and between attempts.
 	waited time.Duration
-	last  *llm.Response
-	fatal bool // the last failure was not an attempt's
+	last   *llm.Response
+	fatal  bool // the last failure was not an attempt's
 }
 
 // try waits for leave and makes one attempt.

@@ -349,7 +349,7 @@ func TestBatchesAreAddedToAnOlderState(t *testing.T) {
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}
-	for _, table := range []string{"batch_tasks", "batch_requests", "batches", "batch_sessions"} {
+	for _, table := range []string{"batch_tasks", "batch_requests", "batches", "batch_sessions", "budget_periods", "budgets", "reservations", "holders"} {
 		_ = query(t, path, "DROP TABLE "+table)
 	}
 	_ = query(t, path, "PRAGMA user_version = 2")

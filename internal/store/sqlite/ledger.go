@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/claude-force/claude-force/internal/layer/charge"
@@ -41,16 +42,28 @@ const insertExchange = `INSERT INTO exchanges (
 ) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`
 
 // SaveExchange implements [charge.Store]. It does not wait: the row is written
-// with that of its run, or a moment later if the run goes on.
-func (db *DB) SaveExchange(_ context.Context, e charge.Exchange) error {
+// with that of its run, or a moment later if the run goes on. One that settles
+// a reservation does so in the transaction of its row, and that is waited for.
+func (db *DB) SaveExchange(ctx context.Context, e charge.Exchange) error {
+	if e.Reservation == "" {
+		return db.post(insertExchange, exchangeRow(e)...)
+	}
+	return db.update(ctx, func(s *statements) error {
+		return errors.Join(
+			s.run(insertExchange, exchangeRow(e)...),
+			s.spend(e.Reservation, e.RunID, e.Agent, e.Tags, e.Started, e.Cost),
+		)
+	})
+}
+
+func exchangeRow(e charge.Exchange) []any {
 	u := e.Usage
-	return db.post(
-		insertExchange,
+	return []any{
 		e.RunID, e.Agent, e.Model, e.Answered, string(e.Error), e.Status, e.StopReason,
 		micros(e.Started), e.Duration.Microseconds(), e.FirstToken.Microseconds(),
 		u.Input, u.Output, u.CacheWrite5m, u.CacheWrite1h, u.CacheRead, u.Incomplete,
 		nano(e.Cost), e.RequestID,
-	)
+	}
 }
 
 func micros(t time.Time) int64 { return t.UTC().UnixMicro() }

@@ -99,7 +99,7 @@ func TestOpenMakesAPrivateFileWithItsSchema(t *testing.T) {
 			t.Errorf("%s has mode %v, %v", f, info.Mode(), err)
 		}
 	}
-	for pragma, want := range map[string]string{"journal_mode": "wal", "auto_vacuum": "2", "user_version": "3"} {
+	for pragma, want := range map[string]string{"journal_mode": "wal", "auto_vacuum": "2", "user_version": "4"} {
 		if got := query(t, path, "PRAGMA "+pragma); got != want {
 			t.Errorf("%s = %s, want %s", pragma, got, want)
 		}

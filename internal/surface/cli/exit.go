@@ -12,6 +12,7 @@ const (
 	exitFailed        = 1
 	exitUsage         = 2
 	exitSomeFailed    = 3
+	exitBudget        = 4
 	exitNotConfigured = 5
 	exitRateLimited   = 6
 	exitDeadline      = 9
@@ -37,6 +38,8 @@ func ExitCode(err error) int {
 		return exitNotConfigured
 	case claudeforce.CodeRateLimit, claudeforce.CodeOverloaded:
 		return exitRateLimited
+	case claudeforce.CodeBudget:
+		return exitBudget
 	case claudeforce.CodeSomeFailed:
 		return exitSomeFailed
 	case claudeforce.CodeDeadline:

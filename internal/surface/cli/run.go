@@ -23,6 +23,7 @@ type runFlags struct {
 	timeout        time.Duration
 	stream         bool
 	noTrack        bool
+	costFlags
 	reuseFlags
 }
 
@@ -61,6 +62,7 @@ terminal. The answer goes to stdout; warnings and the cost go to stderr.`,
 	fl.DurationVar(&f.timeout, "timeout", 0, "deadline of the run, retries included (default: the setting timeout)")
 	fl.BoolVar(&f.stream, "stream", false, "print the answer as it comes")
 	fl.BoolVar(&f.noTrack, "no-track", false, "keep this run out of the ledger")
+	f.costFlags.add(cmd, "run")
 	f.reuseFlags.add(cmd)
 	cmd.MarkFlagsMutuallyExclusive("task", "task-file")
 	return cmd
@@ -117,6 +119,9 @@ func (a *app) runAgent(cmd *cobra.Command, name string, f *runFlags) error {
 	if cmd.Flags().Changed("temperature") {
 		r.Temperature = &f.temperature
 	}
+	if r.MaxCost, err = f.most(); err != nil {
+		return err
+	}
 	return a.with(func(e *claudeforce.Engine) error {
 		return a.execute(cmd.Context(), e, r, f, out)
 	})
@@ -147,6 +152,10 @@ func (a *app) execute(ctx context.Context, e *claudeforce.Engine, r claudeforce.
 		r.Emit = live.event
 	}
 	result, err := e.Run(ctx, r)
+	if a.overBudget(err) {
+		r.OverBudget = true
+		result, err = e.Run(ctx, r)
+	}
 	if result == nil {
 		return err
 	}

@@ -23,6 +23,7 @@ type taskFlags struct {
 	resume, retryFailed bool
 	noWarmUp, noTrack   bool
 	via, by             string
+	costFlags
 	reuseFlags
 }
 
@@ -57,6 +58,7 @@ some failed.`,
 	fl.BoolVar(&f.noTrack, "no-track", false, "keep these runs out of the ledger")
 	fl.StringVar(&f.via, "via", "api", "lane to the API: api (a call for each task), batch (Message Batches at half the price, within a day) or auto")
 	fl.StringVar(&f.by, "by", "", "with --via auto, when all must be done, as 6h: batches are used where there is time")
+	f.costFlags.add(cmd, "whole file")
 	f.reuseFlags.add(cmd)
 	return cmd
 }
@@ -106,6 +108,10 @@ func (a *app) runTasks(cmd *cobra.Command, name string, f *taskFlags) error {
 	if err != nil {
 		return err
 	}
+	most, err := f.most()
+	if err != nil {
+		return err
+	}
 	in, size, err := a.openTasks(cmd.Context(), name, f.output)
 	if err != nil {
 		return err
@@ -120,7 +126,7 @@ func (a *app) runTasks(cmd *cobra.Command, name string, f *taskFlags) error {
 	}
 	t := claudeforce.Tasks{
 		In: in, Size: size, Out: a.Out, Resume: f.resume, RetryFailed: f.retryFailed, NoWarmUp: f.noWarmUp,
-		Via: claudeforce.Lane(f.via), By: by,
+		Via: claudeforce.Lane(f.via), By: by, MaxCost: most,
 		Defaults: claudeforce.Run{Model: f.model, MaxTokens: f.maxTokens, Timeout: f.timeout, Reuse: f.reuse()},
 	}
 	if f.output != "-" {
