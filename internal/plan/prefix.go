@@ -66,7 +66,9 @@ func (f *forecast) stepDown(r *run) {
 		return
 	}
 	l.led, r.leads = false, false
-	if len(l.followers) > 0 {
+	// The first of them leads, unless a call that led nobody has warmed the
+	// prefix meanwhile: then all go.
+	for len(l.followers) > 0 && !l.led {
 		next := l.followers[0]
 		l.followers = l.followers[1:]
 		f.begin(next)

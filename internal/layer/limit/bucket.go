@@ -81,7 +81,9 @@ func (b *bucket) margin(kind int) float64 {
 	if b.shared() {
 		m = 0.02 * b.Limit
 	}
-	if kind != requests {
+	if kind == requests {
+		m = min(m, b.most()-1)
+	} else {
 		m += quantum / 2
 	}
 	return min(m, 0.1*b.most())
@@ -99,6 +101,15 @@ func (b *bucket) pass(d time.Duration, pending, need float64) {
 	b.Credit = max(b.Credit, min(b.Credit+d.Seconds()*b.rate(), max(b.rate(), need)))
 }
 
+// presume takes the bucket for full, as a server's is after a while without
+// calls, whatever is remembered of it.
+func (b *bucket) presume(pending, need float64) {
+	if b.known() {
+		b.Left = max(b.Left, b.most()-pending)
+		b.Credit = max(b.Credit, need)
+	}
+}
+
 // free is what may be given now. slack is how far below nothing the level may
 // go, for what is given now is only taken later.
 func (b *bucket) free(kind int, slack float64) float64 {
@@ -114,7 +125,8 @@ func (b *bucket) wait(kind int, need, slack float64) time.Duration {
 // clamp makes a need satisfiable: what no bucket can ever hold is tried when
 // it is full, and it is the server that refuses.
 func (b *bucket) clamp(kind int, need float64) float64 {
-	return max(min(need, b.most()-b.margin(kind)-1), 0)
+	const whole = 1 - 1e-6 // sums of shares are not exact
+	return min(need, (b.most()-b.margin(kind))*whole)
 }
 
 func (b *bucket) give(n float64) {
@@ -152,13 +164,13 @@ func (b *bucket) learn(kind int, r llm.Rate, thought outlook, sent, now time.Tim
 	}
 	limit, left := float64(r.Limit), float64(r.Remaining)
 	first := !b.known()
+	if sent.Before(b.Seen) && !b.Seen.After(now) {
+		return
+	}
 	if limit != b.Limit {
 		b.resize(limit, sent)
 	}
 	b.bound(kind, r)
-	if sent.Before(b.Seen) && !b.Seen.After(now) {
-		return
-	}
 	// What was wrong then is still wrong, unless it was corrected since.
 	fix := left - thought.level - (b.Fixed - thought.fixed)
 	if !thought.known {
@@ -176,7 +188,7 @@ func (b *bucket) learn(kind int, r llm.Rate, thought outlook, sent, now time.Tim
 	case first || b.Fixed == 0:
 		b.Left += fix
 	}
-	dt := min(now.Sub(b.Steered).Seconds(), 5)
+	dt := min(max(now.Sub(b.Steered).Seconds(), 0), 5)
 	b.Steered = now
 	b.Base += integral * dt * b.above() / max(b.goal(), 0.01) * 0.5
 	b.Base = min(max(b.Base, 0.05), 1)
@@ -211,6 +223,10 @@ func (b *bucket) bound(kind int, r llm.Rate) {
 // notice adds what is missing in the bucket, and judges now and then whether
 // somebody else takes it. A single step is too small to tell from rounding.
 func (b *bucket) notice(kind int, missing float64, at time.Time) {
+	if at.Before(b.Since) { // the clock was set back
+		b.Missing, b.Since = 0, at
+		return
+	}
 	b.Missing += missing
 	window := at.Sub(b.Since)
 	enough := 2.0

@@ -20,6 +20,7 @@ const (
 	firstOutput  = 500
 	weight       = 0.2 // of a new call in the mean
 	mostSubjects = 1024
+	mostPrompt   = 1 << 24 // more tokens than any model reads
 )
 
 // expectations are the subjects of a process.
@@ -53,7 +54,7 @@ func (e expectations) learn(req *llm.Request, u llm.Usage) {
 
 // note takes what a call of so many bytes really took.
 func (e expectations) note(of subject, bytes int, u llm.Usage) {
-	if u.Prompt() == 0 || u.Incomplete || bytes == 0 {
+	if u.Prompt() <= 0 || u.Prompt() > mostPrompt || u.Output < 0 || u.Output > mostOutput || u.Incomplete || bytes == 0 {
 		return
 	}
 	seen := expectation{float64(u.Input+u.CacheWrite()) / float64(bytes), float64(u.Output)}

@@ -36,6 +36,7 @@ type gate struct {
 	s      *scheduler
 	x      expectations
 	own    state // what is known without the others
+	lone   bool  // own is newer than what the others know
 	alarm  *time.Timer
 	closed bool
 	trades sync.WaitGroup
@@ -48,49 +49,39 @@ func (g *gate) enter(ctx context.Context, req *llm.Request) (*ticket, error) {
 		return nil, err
 	}
 	ready := make(chan struct{})
-	t := &ticket{background: req.Background, ready: func() {
-		g.flight.move(1)
+	t := &ticket{background: req.Background}
+	t.deadline, _ = ctx.Deadline()
+	t.ready = func() {
+		if t.dismissed == nil {
+			g.flight.move(1)
+		}
 		close(ready)
-	}}
+	}
 	g.mu.Lock()
-	if err := g.hopeless(ctx); err != nil {
-		g.mu.Unlock()
-		return nil, err
+	now := time.Now()
+	if g.s.late(t.deadline) {
+		defer g.mu.Unlock()
+		return nil, g.s.tooLate(now)
 	}
 	t.need = g.x.need(req)
-	now := time.Now()
 	g.s.enqueue(now, t)
 	g.turn(now)
 	g.mu.Unlock()
 	select {
 	case <-ready:
+		if t.dismissed != nil {
+			return nil, t.dismissed
+		}
 		return t, nil
 	case <-ctx.Done():
 		g.mu.Lock()
 		defer g.mu.Unlock()
-		if !g.s.withdraw(t) { // its leave came at the same moment
+		if !g.s.withdraw(t) && t.dismissed == nil { // its leave came at the same moment
 			g.s.settle(time.Now(), t, llm.Usage{}, &llm.Error{Code: llm.CodeCancelled})
 			g.flight.move(-1)
 		}
 		g.turn(time.Now())
 		return nil, llm.ContextError(ctx)
-	}
-}
-
-// hopeless is the error of a call whose deadline comes before the end of the
-// pause.
-func (g *gate) hopeless(ctx context.Context) error {
-	deadline, ok := ctx.Deadline()
-	if !ok || !g.s.pausedUntil.After(deadline) {
-		return nil
-	}
-	if g.s.pausedBy != nil {
-		return g.s.pausedBy
-	}
-	return &llm.Error{
-		Code: llm.CodeRateLimit, Retryable: true,
-		Message: fmt.Sprintf("the API asked to wait for another %s, which is beyond the deadline", time.Until(g.s.pausedUntil).Round(time.Second)),
-		Hint:    "try again later, or allow more time with --timeout",
 	}
 }
 
@@ -122,6 +113,13 @@ func (g *gate) pause() time.Duration {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return max(time.Until(g.s.pausedUntil), 0)
+}
+
+// vain reports whether no person shall wait any longer.
+func (g *gate) vain() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.s.vain(time.Now())
 }
 
 func (g *gate) patient(background bool) bool {
@@ -183,7 +181,7 @@ func (g *gate) trade(a *ask) {
 	if err != nil {
 		// Alone is better than not at all.
 		g.warn(err)
-		g.apart = now.Add(apartTime)
+		g.apart, g.lone = now.Add(apartTime), true
 		got = g.own.trade(now, a)
 	}
 	g.s.accept(now, got)
@@ -196,10 +194,14 @@ func (g *gate) trade(a *ask) {
 func (g *gate) meet(a *ask) (grant, error) {
 	var got grant
 	var kept state
+	var own []byte
+	if g.lone {
+		own, _ = json.Marshal(&g.own) // of numbers and names
+	}
 	err := g.shared.UpdateLimits(context.Background(), g.key, func(old []byte) []byte {
-		kept = state{}
-		if json.Unmarshal(old, &kept) != nil {
-			kept = state{}
+		kept = read(old)
+		if mine := read(own); mine.At.After(kept.At) {
+			kept = mine
 		}
 		got = kept.trade(time.Now(), a)
 		data, err := json.Marshal(&kept)
@@ -213,8 +215,17 @@ func (g *gate) meet(a *ask) (grant, error) {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.own = kept
+	g.own, g.lone = kept, false
 	return got, nil
+}
+
+// read returns a state as it was kept, or an empty one.
+func read(data []byte) state {
+	var s state
+	if json.Unmarshal(data, &s) != nil {
+		return state{}
+	}
+	return s
 }
 
 // close hands everything back. Calls must have ended.

@@ -224,6 +224,12 @@ func (a *attempts) try(ctx context.Context) (*llm.Response, *llm.Error) {
 			return a.last, err
 		}
 	}
+	ended := false
+	defer func() {
+		if !ended { // a panic goes through: the place must be free again
+			a.gate.leave(t, a.req, nil, &llm.Error{Code: llm.CodeInternal})
+		}
+	}()
 	resp, err := a.next.Call(ctx, a.req, func(e llm.Event) {
 		if e.Kind == llm.EventRates {
 			a.gate.learn(t, e.Rates)
@@ -233,6 +239,7 @@ func (a *attempts) try(ctx context.Context) (*llm.Response, *llm.Error) {
 		a.emit(e)
 	})
 	failure := llm.AsError(err)
+	ended = true
 	a.gate.leave(t, a.req, resp, failure)
 	if resp == nil {
 		resp = &llm.Response{}
@@ -250,7 +257,7 @@ func (a *attempts) again(ctx context.Context, failure *llm.Error) error {
 	switch {
 	case a.fatal, !failure.Retryable, ctx.Err() != nil:
 		return failure
-	case a.made >= a.Attempts && !a.gate.patient(a.req.Background):
+	case a.made >= a.Attempts && !a.gate.patient(a.req.Background), !a.req.Background && a.gate.vain():
 		return failure
 	}
 	// For an API that has no room all calls wait, at the gate.

@@ -24,6 +24,8 @@ const (
 	turn = 4
 	// burstTime is how close calls are of which one may overtake the other.
 	burstTime = 10 * time.Millisecond
+	// mostOutput is more tokens than any answer has.
+	mostOutput = 1 << 20
 	// foresight is how many waiting calls an ask speaks for.
 	foresight = 256
 )
@@ -32,15 +34,17 @@ const (
 type ticket struct {
 	need       amounts
 	background bool
-	ready      func() // called once, when the call may go
+	deadline   time.Time // zero: none
+	ready      func()    // called once, when the call may go or is dismissed
 
-	gone    bool // left the queue, or was served
-	thought [kinds]outlook
-	sent    time.Time
-	met     time.Time // when its burst began
-	epoch   int
-	counted bool // the window has taken note of it
-	settled bool
+	dismissed *llm.Error // why it need not wait any longer
+	gone      bool       // left the queue, or was served
+	thought   [kinds]outlook
+	sent      time.Time
+	met       time.Time // when its burst began
+	epoch     int
+	counted   bool // the window has taken note of it
+	settled   bool
 }
 
 // scheduler decides when each call of one limit group may go. It has no clock,
@@ -69,6 +73,7 @@ type scheduler struct {
 	// What happened since the last ask.
 	corrected, doneSince float64
 	used                 amounts
+	refund               amounts // of calls that were not admitted
 	took                 time.Duration
 	seen                 *sighting
 	pausedFor            time.Duration
@@ -82,6 +87,7 @@ type scheduler struct {
 
 	asking   bool
 	asked    time.Time // the last ask
+	rested   bool      // there was none for a while before it
 	askAfter time.Time
 	touched  time.Time // the last call that came or went
 }
@@ -93,6 +99,9 @@ func newScheduler(id string, n int, jitter func() float64, far bool) *scheduler 
 
 // enqueue puts a call at the end of its queue.
 func (s *scheduler) enqueue(now time.Time, t *ticket) {
+	if now.Sub(s.touched) > patience {
+		s.rounds, s.failing = 0, time.Time{} // nobody has tried for long
+	}
 	s.touched = now
 	s.queues[class(t.background)].push(t)
 }
@@ -104,15 +113,8 @@ func (s *scheduler) withdraw(t *ticket) bool {
 		return false
 	}
 	t.gone = true
-	s.queues[class(t.background)].length--
+	s.queues[class(t.background)].leave()
 	return true
-}
-
-func class(background bool) int {
-	if background {
-		return 1
-	}
-	return 0
 }
 
 // limited reports whether limits are known.
@@ -144,10 +146,10 @@ func (s *scheduler) dispatch(now time.Time) (*ask, time.Time) {
 		case t == nil:
 			return s.idle(now)
 		case now.Before(s.pausedUntil):
-			return s.report(now, s.pausedUntil)
+			return s.report(now, s.pausedUntil, nil)
 		case !s.window.open(s.inFlight):
-			return s.report(now, time.Time{})
-		case s.mustAsk(t):
+			return s.report(now, time.Time{}, t)
+		case s.mustAsk(now, t):
 			if s.asking {
 				return nil, time.Time{}
 			}
@@ -162,9 +164,12 @@ func (s *scheduler) dispatch(now time.Time) (*ask, time.Time) {
 }
 
 // mustAsk reports whether a call needs more than there is.
-func (s *scheduler) mustAsk(t *ticket) bool {
+func (s *scheduler) mustAsk(now time.Time, t *ticket) bool {
 	if s.asked.IsZero() {
 		return true // what do others know?
+	}
+	if s.far && s.holds() && now.Sub(s.asked) >= leaseTime {
+		return true // the lease has lapsed
 	}
 	for i := range s.lease {
 		if s.view[i].cap > 0 && s.lease[i] < s.clamp(i, t.need[i]) {
@@ -218,7 +223,7 @@ func (s *scheduler) letGo(now time.Time, t *ticket) {
 func (s *scheduler) think(now time.Time, kind int) outlook {
 	v := &s.view[kind]
 	if v.cap == 0 {
-		return outlook{given: v.given - s.lease[kind]}
+		return outlook{given: v.given - s.lease[kind] - s.refund[kind]}
 	}
 	gone := s.sent[kind]
 	if kind == output {
@@ -231,11 +236,11 @@ func (s *scheduler) think(now time.Time, kind int) outlook {
 // idle is what is done while nobody waits: what others may use goes back.
 func (s *scheduler) idle(now time.Time) (*ask, time.Time) {
 	if !s.far {
-		return s.report(now, time.Time{})
+		return s.report(now, time.Time{}, nil)
 	}
 	due := time.Time{}
 	switch {
-	case s.seen != nil || s.corrected != 0 || s.holds():
+	case s.seen != nil || s.corrected != 0 || s.pausedFor > 0 || s.holds():
 		due = s.touched.Add(horizon)
 	case s.inFlight > 0:
 		due = s.asked.Add(heartbeat)
@@ -249,8 +254,9 @@ func (s *scheduler) idle(now time.Time) (*ask, time.Time) {
 	return s.ask(now, nil), time.Time{}
 }
 
-// report passes on what was seen, at once where that is cheap.
-func (s *scheduler) report(now, next time.Time) (*ask, time.Time) {
+// report passes on what was seen, at once where that is cheap, and asks for
+// what t will need; t may be nil.
+func (s *scheduler) report(now, next time.Time, t *ticket) (*ask, time.Time) {
 	if s.asking || (s.seen == nil && s.pausedFor == 0) {
 		return nil, next
 	}
@@ -260,7 +266,7 @@ func (s *scheduler) report(now, next time.Time) (*ask, time.Time) {
 		}
 		return nil, next
 	}
-	return s.ask(now, nil), next
+	return s.ask(now, t), next
 }
 
 func (s *scheduler) holds() bool {
@@ -279,6 +285,9 @@ func (s *scheduler) ask(now time.Time, t *ticket) *ask {
 		holder: s.id, back: s.lease, corrected: s.corrected, flight: s.flight,
 		took: s.took, seen: s.seen, pausedFor: s.pausedFor,
 	}
+	for i := range a.back {
+		a.back[i] += s.refund[i]
+	}
 	if t != nil {
 		for i := range t.need {
 			a.need[i] = s.clamp(i, t.need[i])
@@ -288,9 +297,9 @@ func (s *scheduler) ask(now time.Time, t *ticket) *ask {
 			a.want = s.wish(now, a.need)
 		}
 	}
-	s.lease, s.used = amounts{}, amounts{}
+	s.lease, s.used, s.refund = amounts{}, amounts{}, amounts{}
 	s.corrected, s.doneSince, s.took, s.seen, s.pausedFor = 0, 0, 0, nil, 0
-	s.asking, s.asked = true, now
+	s.asking, s.rested, s.asked = true, now.Sub(s.asked) > horizon, now
 	return a
 }
 
@@ -317,14 +326,16 @@ func (s *scheduler) accept(now time.Time, g grant) {
 		s.lease[i] += g.lease[i]
 	}
 	s.view, s.viewed, s.sent = g.view, now, amounts{}
-	if g.pausedUntil.After(s.pausedUntil) {
-		s.pausedUntil = g.pausedUntil
-		s.pausedBy = nil
+	// What this process has told itself comes back a moment later.
+	if until := now.Add(g.paused); g.paused > 0 && until.After(s.pausedUntil.Add(askGap)) {
+		s.pausedUntil, s.pausedBy = until, nil
+		s.dismiss(now, nil)
 	}
 	wait := g.wait
 	switch {
 	case s.far && g.scarce:
 		wait = min(max(wait, horizon/2), 2*horizon)
+	case s.far && s.rested: // others may have come meanwhile
 	case s.far:
 		wait = askGap
 	}
@@ -367,11 +378,11 @@ func (s *scheduler) settle(now time.Time, t *ticket, used llm.Usage, failure *ll
 		s.learn(t, failure.Rates, limits)
 	}
 	if limits {
-		for i := range s.lease {
-			s.lease[i] += t.need[i] // it was not admitted
+		for i := range s.refund {
+			s.refund[i] += t.need[i] // it was not admitted
 		}
 	} else {
-		made := float64(used.Output)
+		made := min(max(float64(used.Output), 0), mostOutput)
 		s.corrected += made - t.need[output]
 		s.doneSince += made
 	}
@@ -390,104 +401,7 @@ func (s *scheduler) settle(now time.Time, t *ticket, used llm.Usage, failure *ll
 		// Nobody gets through: the network is down, or the API is.
 		s.overloaded(now, t, failure)
 	}
-}
-
-// limitedBy follows a 429.
-func (s *scheduler) limitedBy(now time.Time, t *ticket, e *llm.Error) {
-	switch {
-	case !e.Rates.Known() || e.Reason == llm.ReasonRamp:
-		s.overloaded(now, t, e)
-		return
-	case e.HasRetryAfter:
-		s.pause(now, e.RetryAfter, e)
+	if failure != nil {
+		s.dismiss(now, failure)
 	}
-	s.window.calm()
-}
-
-// overloaded follows an API that has no room: all calls wait a moment, which
-// grows with each round that fails.
-func (s *scheduler) overloaded(now time.Time, t *ticket, e *llm.Error) {
-	if s.window.cut(t.epoch) {
-		s.rounds++
-	}
-	if s.failing.IsZero() {
-		s.failing = now
-	}
-	wait := time.Duration(s.jitter() * float64(min(longestPause, Base<<min(max(s.rounds, 1)-1, 10))))
-	if e.HasRetryAfter {
-		wait = e.RetryAfter
-	}
-	s.pause(now, wait, e)
-}
-
-// pause keeps all calls of the group back.
-func (s *scheduler) pause(now time.Time, d time.Duration, e *llm.Error) {
-	if until := now.Add(d); until.After(s.pausedUntil) {
-		s.pausedUntil, s.pausedBy = until, e
-		if e.HasRetryAfter {
-			s.pausedFor = max(s.pausedFor, d)
-		}
-	}
-}
-
-// patient reports whether a call in the background shall outlast the present
-// overload.
-func (s *scheduler) patient(now time.Time, background bool) bool {
-	return background && !s.failing.IsZero() && now.Sub(s.failing) < patience
-}
-
-// queue is first in, first out; those who left are skipped.
-type queue struct {
-	tickets []*ticket
-	first   int
-	length  int // of those who still wait
-}
-
-func (q *queue) push(t *ticket) {
-	q.tickets = append(q.tickets, t)
-	q.length++
-}
-
-// head returns the first who waits, or nil.
-func (q *queue) head() *ticket {
-	for q.first < len(q.tickets) {
-		if t := q.tickets[q.first]; !t.gone {
-			return t
-		}
-		q.drop()
-	}
-	q.tickets, q.first = q.tickets[:0], 0
-	return nil
-}
-
-func (q *queue) pop() {
-	q.drop()
-	q.length--
-}
-
-func (q *queue) drop() {
-	q.tickets[q.first] = nil
-	q.first++
-	if q.first > 1024 && q.first*2 > len(q.tickets) {
-		q.tickets = append(q.tickets[:0], q.tickets[q.first:]...)
-		q.first = 0
-	}
-}
-
-// sum adds the needs of the first most, and returns how many there were.
-func (q *queue) sum(to *amounts, most int) int {
-	n := 0
-	for _, t := range q.tickets[q.first:] {
-		if n == most {
-			break
-		}
-		if t.gone {
-			continue
-		}
-		n++
-		for i := range to {
-			to[i] += t.need[i]
-		}
-	}
-	return n
 }

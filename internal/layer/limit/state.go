@@ -1,6 +1,7 @@
 package limit
 
 import (
+	"cmp"
 	"math"
 	"time"
 
@@ -16,7 +17,11 @@ const (
 	// last word from their holder.
 	flightTime = time.Minute
 	// claimTime is how long one who waits is remembered, after its last word.
-	claimTime = 2 * time.Second
+	// It is more than the longest time between two asks.
+	claimTime = 2*horizon + time.Second
+	// newsTime is how long what headers said is believed where it forbids to
+	// call: only a call brings news.
+	newsTime = 2 * time.Minute
 	// longestShared bounds how long one process can keep the others waiting.
 	longestShared = 15 * time.Second
 )
@@ -88,8 +93,9 @@ type ask struct {
 type grant struct {
 	lease amounts
 	// view is what is known of each bucket afterwards.
-	view        [kinds]view
-	pausedUntil time.Time
+	view [kinds]view
+	// paused is how long the server asked to wait, from now.
+	paused time.Duration
 	// wait is how long until another ask makes sense, where the need was not
 	// met.
 	wait time.Duration
@@ -115,21 +121,29 @@ func (s *state) trade(now time.Time, a *ask) grant {
 	if a.seen != nil {
 		s.learn(now, a.seen)
 	}
-	if a.pausedFor > 0 {
-		s.PausedAt, s.PausedFor = now, min(a.pausedFor, longestShared)
+	if d := min(a.pausedFor, longestShared); d > s.paused(now) {
+		s.PausedAt, s.PausedFor = now, d
 	}
-	g := grant{}
-	if a.need != (amounts{}) {
+	g := grant{paused: s.paused(now)}
+	if a.need == (amounts{}) {
+		me.Claim, me.Waits = amounts{}, time.Time{}
+	} else {
 		s.grant(now, a, &me, &g)
 	}
 	s.Holders[a.holder] = me
 	for i := range s.Buckets {
 		g.view[i] = s.view(i, me.Lease[i])
 	}
-	if in := now.Sub(s.PausedAt); in >= 0 && in < s.PausedFor {
-		g.pausedUntil = s.PausedAt.Add(s.PausedFor)
-	}
 	return g
+}
+
+// paused is how long the pause still lasts.
+func (s *state) paused(now time.Time) time.Duration {
+	in := now.Sub(s.PausedAt)
+	if in < 0 {
+		return 0
+	}
+	return max(min(s.PausedFor, longestShared)-in, 0)
 }
 
 func (s *state) view(kind int, lease float64) view {
@@ -149,7 +163,7 @@ func (s *state) view(kind int, lease float64) view {
 
 // begin lets the time pass and buries the dead.
 func (s *state) begin(now time.Time, a *ask) {
-	if s.Version != stateVersion {
+	if s.Version != stateVersion || !s.sane() {
 		*s = state{Version: stateVersion}
 	}
 	if s.Holders == nil {
@@ -178,8 +192,32 @@ func (s *state) begin(now time.Time, a *ask) {
 		for _, h := range s.Holders {
 			need = max(need, h.Claim[i])
 		}
-		s.Buckets[i].pass(passed, pending[i], need)
+		b := &s.Buckets[i]
+		b.pass(passed, pending[i], need)
+		if now.Sub(b.Seen).Abs() > newsTime {
+			b.presume(pending[i], need)
+		}
 	}
+}
+
+// sane reports whether this is a state that a trade can have left.
+func (s *state) sane() bool {
+	const most = 1e15 // of requests or tokens
+	ok := s.Took >= 0 && s.Took < 24*time.Hour
+	for i := range s.Buckets {
+		b := &s.Buckets[i]
+		ok = ok && b.Limit >= 0 && b.Others >= 0 && b.Others <= 1 && b.Base >= 0 && b.Base <= 1
+		for _, x := range []float64{b.Limit, b.Floor, b.Roof, b.Left, b.Given, b.Fixed, b.Credit, b.Missing} {
+			ok = ok && math.Abs(x) < most
+		}
+	}
+	for _, h := range s.Holders {
+		ok = ok && math.Abs(h.Flight) < most
+		for i := range h.Lease {
+			ok = ok && h.Lease[i] >= 0 && h.Lease[i] < most && h.Claim[i] >= 0 && h.Claim[i] < most
+		}
+	}
+	return ok
 }
 
 // holder settles what the asking process reports.
@@ -286,7 +324,7 @@ func (s *state) rivals(now time.Time, id string, me *holder) (n int, claims amou
 		for i := range claims {
 			claims[i] += h.Lease[i] / 2
 		}
-		if h.Waits.IsZero() || (!me.Waits.IsZero() && me.Waits.Before(h.Waits)) {
+		if h.Waits.IsZero() || (!me.Waits.IsZero() && cmp.Or(me.Waits.Compare(h.Waits), cmp.Compare(id, other)) < 0) {
 			continue
 		}
 		for i := range claims {
