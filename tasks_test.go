@@ -116,7 +116,7 @@ func TestTasksSurviveFaults(t *testing.T) {
 		longest time.Duration // 0: not more than two minutes
 	}{
 		"nothing":              {most: n},
-		"429 storm":            {faults: []string{"status=429,retry-after=2s,first=40"}, most: n + 40},
+		"429 storm":            {faults: []string{"status=429,retry-after=2s,first=15"}, most: n + 15},
 		"429 without a word":   {faults: []string{"status=429,first=20"}, most: n + 20},
 		"529 a while":          {faults: []string{"status=529,first=20"}, most: n + 20},
 		"529 for a minute":     {minute: "status=529", most: n + 40},
