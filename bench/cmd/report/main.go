@@ -44,7 +44,7 @@ func run(ctx context.Context) error {
 		name    string
 		measure func(context.Context, effort, *table) error
 	}{
-		{"calls", calls}, {"floods", floods}, {"overhead", overhead}, {"starts", starts}, {"cache", cached}, {"tasks", taskFiles},
+		{"calls", calls}, {"floods", floods}, {"overhead", overhead}, {"starts", starts}, {"cache", cached}, {"tasks", taskFiles}, {"limiter", limiters},
 	} {
 		if *only != "" && *only != part.name {
 			continue
