@@ -76,8 +76,10 @@ func (e *Engine) Agent(name string) (Agent, error) {
 		return Agent{}, err
 	}
 	family := ""
-	if m := c.Resolve(e.chooseModel(Run{}, a), e.options.Now()).Model; m != nil {
-		family = m.Tokenizer
+	if name, _, err := e.chooseModel(Run{}, a); err == nil {
+		if m := c.Resolve(name, e.options.Now()).Model; m != nil {
+			family = m.Tokenizer
+		}
 	}
 	_, out.PromptTokens = prompt.Tokens(llm.Params{System: prompt.System(a, nil)}, family)
 	return out, nil

@@ -22,7 +22,7 @@ func (e *Engine) downgrade(ctx context.Context, r Run, req *llm.Request, err err
 	now := e.options.Now()
 	most, known := mostFor(c.Catalogue, req, int64(len(req.Body())), false, now)
 	for _, line := range []string{"opus", "sonnet", "haiku"} { // the dearest first
-		r.Model = line
+		r.Model, r.why = line, whyBudget
 		next, warnings, err := e.request(ctx, r)
 		if err != nil || !known {
 			continue
@@ -31,7 +31,6 @@ func (e *Engine) downgrade(ctx context.Context, r Run, req *llm.Request, err err
 		if !priced || worst >= most || !e.fits(ctx, next, worst) {
 			continue
 		}
-		next.Why = "budget"
 		said = append(warnings, fmt.Sprintf("a budget let %s stand in for %s", next.Model, req.Model))
 		return next, said, true
 	}

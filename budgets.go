@@ -83,6 +83,7 @@ type budgetStore interface {
 	UnsetBudget(ctx context.Context, b budget.Budget) (bool, error)
 	Standings(ctx context.Context, at time.Time) ([]budget.Standing, error)
 	Unsettled(ctx context.Context, at time.Time) ([]sqlite.Unsettled, error)
+	Resolve(ctx context.Context, runID string, at time.Time) (int, int64, error)
 }
 
 // SetBudget sets a cap, or changes the one for the same.
@@ -160,6 +161,24 @@ func (e *Engine) BudgetStandings(ctx context.Context) ([]BudgetStanding, error) 
 		}
 	}
 	return out, nil
+}
+
+// ResolveBudgets declares that what dead processes had reserved was not spent:
+// for one run or, where it is empty, for all. It returns how many reservations
+// there were and what they held under the caps of the project and the user.
+func (e *Engine) ResolveBudgets(ctx context.Context, runID string) (n int, held Money, err error) {
+	for _, user := range []bool{false, true} {
+		store, err := e.budgetStore(user)
+		if err != nil {
+			return n, held, err
+		}
+		count, nano, err := store.Resolve(ctx, runID, e.options.Now())
+		if err != nil {
+			return n, held, llm.AsError(err)
+		}
+		n, held = n+count, held+Money(nano)
+	}
+	return n, held, nil
 }
 
 // kept is the form in which a cap is stored.

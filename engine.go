@@ -34,15 +34,18 @@ type Engine struct {
 	warnings []string
 
 	catalogue func() (catalogue, error)
-	client    func() (*claude.Client, error)
-	caller    func() (llm.Caller, error)
-	answers   func() *answers
+	// branch is the git branch that runs are made on, or empty.
+	branch  func() string
+	client  func() (*claude.Client, error)
+	caller  func() (llm.Caller, error)
+	answers func() *answers
 	// answersOpen guards Close against opening what was never used.
 	answersOpen atomic.Bool
 	ledger      *ledger
 	limiter     func() *limit.Limiter
 	limiterOpen atomic.Bool
 	guard       func() *budget.Guard
+	router      func() (*Router, error)
 	shared      *shared // nil in a demo
 	trouble     trouble
 }
@@ -64,11 +67,13 @@ func Open(o Options) (*Engine, error) {
 	}
 	e.ledger = newLedger(e.paths, o.Demo)
 	e.catalogue = sync.OnceValues(e.loadCatalogue)
+	e.branch = sync.OnceValue(e.findBranch)
 	e.client = sync.OnceValues(e.newClient)
 	e.caller = sync.OnceValues(e.newCaller)
 	e.answers = sync.OnceValue(e.openAnswers)
 	e.limiter = sync.OnceValue(e.newLimiter)
 	e.guard = sync.OnceValue(e.newGuard)
+	e.router = sync.OnceValues(e.newRouter)
 	if !o.Demo {
 		e.shared = newShared(e.paths.Shared)
 	}

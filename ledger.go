@@ -2,6 +2,7 @@ package claudeforce
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"github.com/claude-force/claude-force/internal/config"
 	"github.com/claude-force/claude-force/internal/layer/charge"
 	"github.com/claude-force/claude-force/internal/layer/record"
+	books "github.com/claude-force/claude-force/internal/ledger"
 	"github.com/claude-force/claude-force/internal/store/sqlite"
 )
 
@@ -21,10 +23,21 @@ type ledger struct {
 	// opened guards Close against opening what was never used.
 	mu     sync.Mutex
 	opened bool
+	// latest are the runs of this process.
+	latest *books.Ring
+	// exists reports whether there is anything to read.
+	exists func() bool
 }
 
 func newLedger(paths config.Paths, throwAway bool) *ledger {
-	l := &ledger{}
+	l := &ledger{latest: books.NewRing(books.RingSize)}
+	l.exists = func() bool {
+		if throwAway || paths.State == "" {
+			return false
+		}
+		_, err := os.Stat(filepath.Join(paths.State, "state.db"))
+		return !errors.Is(err, fs.ErrNotExist)
+	}
 	l.open = sync.OnceValues(func() (*sqlite.DB, error) {
 		if throwAway {
 			return sqlite.Open(context.Background(), sqlite.Memory)
@@ -61,7 +74,23 @@ func (l *ledger) SaveRun(ctx context.Context, r record.Run) error {
 	if err != nil {
 		return err
 	}
-	return db.SaveRun(ctx, r)
+	if err := db.SaveRun(ctx, r); err != nil {
+		return err
+	}
+	l.latest.Add(books.RecordOf(&r))
+	return nil
+}
+
+// reading is the store for who only reads, or nil where nothing was ever kept:
+// a report makes no file.
+func (l *ledger) reading() (*sqlite.DB, error) {
+	l.mu.Lock()
+	opened := l.opened
+	l.mu.Unlock()
+	if !opened && !l.exists() {
+		return nil, nil
+	}
+	return l.store()
 }
 
 // SaveExchange implements [charge.Store].

@@ -230,6 +230,12 @@ func (k *planKind) fits(task string) *Error {
 
 // kind returns what a run has in common with others.
 func (p *planner) kind(r Run) *planKind {
+	if firstOf(r.Model, p.engine.config.Text("model")) == autoModel {
+		// Each task has its own line; an agent's own model goes first.
+		if router, err := p.engine.router(); err == nil && (r.Model != "" || p.engine.modelOf(r.Agent) == "") {
+			r.Model = router.Explain(r.Agent, r.Task).Line
+		}
+	}
 	name := kindName{r.Agent, r.Model, r.Effort}
 	k := p.kinds[name]
 	switch {
@@ -251,7 +257,11 @@ func (p *planner) newKind(r Run) *planKind {
 	if err != nil {
 		return &planKind{failure: llm.AsError(p.engine.agentError(err))}
 	}
-	resolved := p.Resolve(p.engine.chooseModel(r, agent), p.now)
+	name, _, err := p.engine.chooseModel(r, agent)
+	if err != nil {
+		return &planKind{failure: llm.AsError(err)}
+	}
+	resolved := p.Resolve(name, p.now)
 	m := resolved.Model
 	params, warnings := prompt.Assemble(prompt.Input{Agent: agent, Model: resolved, Effort: firstOf(r.Effort, agent.Effort)})
 	for _, text := range append(append(texts(found), resolved.Warnings...), warnings...) {

@@ -29,8 +29,9 @@ const (
 type Run struct {
 	// Agent is the agent's name, Task what it shall do. Both are required.
 	Agent, Task string
-	// Model is a line ("sonnet"), an id or an alias; empty leaves the choice
-	// to the agent's file and then to the setting `model`.
+	// Model is a line ("sonnet"), an id, an alias, or "auto" for the line that
+	// the task's difficulty deserves; empty leaves the choice to the agent's
+	// file and then to the setting `model`.
 	Model string
 	// MaxTokens is the most output tokens; 0 means the setting `max_tokens`.
 	MaxTokens int
@@ -54,6 +55,9 @@ type Run struct {
 	// OverBudget makes the run although a budget is in the way; what it costs
 	// counts all the same.
 	OverBudget bool
+	// Tags are marks of the user's own, by which the ledger adds up: at most 16,
+	// with keys of letters, digits, dots, dashes, slashes and underscores.
+	Tags map[string]string
 	// Emit is handed each event of the stream, in order, before Run returns;
 	// nil drops them.
 	Emit func(Event)
@@ -62,6 +66,8 @@ type Run struct {
 	warmUp bool
 	// purse is what the run may cost, together with others.
 	purse *llm.Purse
+	// why says why Model is what it is; empty where the caller named it.
+	why string
 }
 
 // Usage is what the API counted for the answer, in tokens.

@@ -9,6 +9,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	books "github.com/claude-force/claude-force/internal/ledger"
 	"github.com/claude-force/claude-force/internal/llm"
 	"github.com/claude-force/claude-force/internal/model"
 	"github.com/claude-force/claude-force/internal/project"
@@ -46,7 +47,16 @@ func (e *Engine) Run(ctx context.Context, r Run) (*Result, error) {
 		req, warnings = lesser, append(warnings, said...)
 		resp, err = caller.Call(ctx, req, emit)
 	}
+	for tried := []string{req.Model}; ; tried = append(tried, req.Model) {
+		next, said, ok := e.fallBack(ctx, r, req, err, tried)
+		if !ok {
+			break
+		}
+		req, warnings = next, append(warnings, said...)
+		resp, err = caller.Call(ctx, req, emit)
+	}
 	took := e.options.Now().Sub(began)
+	e.sample(req, resp)
 	warnings = append(warnings, e.budgetWarnings(ctx, req, resp)...)
 	return e.result(req, resp, err, took, append(warnings, e.trouble.drain()...))
 }
@@ -80,6 +90,9 @@ func checkTask(r Run) error {
 	case r.Temperature != nil && !(*r.Temperature >= 0 && *r.Temperature <= 1): // NaN too
 		return usageError("the temperature must be between 0 and 1", "")
 	}
+	if err := books.CheckTags(r.Tags); err != nil {
+		return usageError(err.Error(), "")
+	}
 	if !utf8.ValidString(r.Task) {
 		return usageError("the task is not UTF-8 text", "convert it, for instance with iconv, or name another file")
 	}
@@ -92,9 +105,13 @@ func (e *Engine) prepare(ctx context.Context, r Run, agent *project.Agent) (*llm
 	if err != nil {
 		return nil, nil, err
 	}
+	name, why, err := e.chooseModel(r, agent)
+	if err != nil {
+		return nil, nil, err
+	}
 	in := prompt.Input{
 		Agent: agent, Task: r.Task, Temperature: r.Temperature,
-		Model:     c.Resolve(e.chooseModel(r, agent), e.options.Now()),
+		Model:     c.Resolve(name, e.options.Now()),
 		MaxTokens: r.MaxTokens,
 		Effort:    firstOf(r.Effort, agent.Effort),
 	}
@@ -106,7 +123,7 @@ func (e *Engine) prepare(ctx context.Context, r Run, agent *project.Agent) (*llm
 	sum := sha256.Sum256([]byte(r.Task))
 	req := llm.New(params, llm.Labels{
 		RunID: e.options.NewID(), Agent: agent.Name, Requested: in.Model.Requested,
-		TaskHash: hex.EncodeToString(sum[:8]),
+		TaskHash: hex.EncodeToString(sum[:8]), Why: why, Branch: e.branch(), Tags: books.Tags(r.Tags),
 	})
 	req.Reuse = e.reuse(r, req)
 	req.Background, req.WarmUp = r.Background, r.warmUp
@@ -131,11 +148,6 @@ func (e *Engine) purse(r Run) *llm.Purse {
 		return llm.NewPurse(int64(m))
 	}
 	return nil
-}
-
-// chooseModel goes from the run to the agent's file to the setting.
-func (e *Engine) chooseModel(r Run, agent *project.Agent) string {
-	return firstOf(r.Model, agent.Model, e.config.Text("model"))
 }
 
 // sureOver is how far over a context an estimate must be, in percent, to

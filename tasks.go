@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"strings"
 	"sync"
 	"time"
@@ -339,6 +340,15 @@ func (r *taskRunner) wish(t tasks.Task) Run {
 	w.Agent, w.Model, w.Effort = firstOf(t.Agent, w.Agent), firstOf(t.Model, w.Model), firstOf(t.Effort, w.Effort)
 	if t.MaxTokens > 0 {
 		w.MaxTokens = t.MaxTokens
+	}
+	if len(t.Tags) > 0 { // those of the line win
+		tags := maps.Clone(t.Tags)
+		for key, value := range w.Tags {
+			if _, own := tags[key]; !own {
+				tags[key] = value
+			}
+		}
+		w.Tags = tags
 	}
 	if t.Temperature != nil {
 		w.Temperature = t.Temperature

@@ -47,7 +47,7 @@ func (l *Lane) settlement(w *wait, row StoredRequest, e ending) Settlement {
 	s := Settlement{CustomID: row.CustomID, Outcome: outcomeSucceeded}
 	run := l.run(w, row, e)
 	x := charge.Exchange{
-		RunID: row.RunID, Agent: row.Agent, Model: row.Model, Started: run.Started, Duration: run.Duration,
+		RunID: row.RunID, Agent: row.Agent, Workflow: row.Workflow, Step: row.Step, Tags: row.Tags, Model: row.Model, Started: run.Started, Duration: run.Duration,
 		Usage: run.Usage, Cost: run.Cost, StopReason: run.StopReason,
 	}
 	billed := true

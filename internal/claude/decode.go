@@ -269,6 +269,8 @@ func (a *accumulator) count(raw []byte) error {
 			take(&u.Input, value)
 		case "output_tokens":
 			take(&u.Output, value)
+		case "output_tokens_details":
+			u.Thinking = thinking(value)
 		case "cache_read_input_tokens":
 			take(&u.CacheRead, value)
 		case "cache_creation_input_tokens":
@@ -301,6 +303,20 @@ func (a *accumulator) count(raw []byte) error {
 	}
 	u.Raw = bytes.Clone(raw)
 	return nil
+}
+
+// thinking is the part of the output that was thought. Nothing is billed by it:
+// details of another form are 0.
+func thinking(details []byte) (tokens int64) {
+	if isNull(details) {
+		return 0
+	}
+	_ = eachField(details, func(field string, value []byte) {
+		if n, err := number(value); err == nil && field == "thinking_tokens" {
+			tokens = max(n, 0)
+		}
+	})
+	return tokens
 }
 
 // finish writes the blocks into the response, whole or cut.

@@ -25,6 +25,7 @@ const (
 	Count    Kind = "count" // a whole number, or auto
 	Duration Kind = "duration"
 	Dollars  Kind = "dollars"
+	Share    Kind = "share" // from 0 to 1
 	Size     Kind = "size"
 	List     Kind = "list"
 	Choice   Kind = "choice"
@@ -48,6 +49,12 @@ func Table() []Setting {
 	return []Setting{
 		{Name: "model", Kind: Text, Default: "sonnet", Doc: "model of agents that name none: a line, an id or an alias"},
 		{Name: "max_tokens", Kind: Integer, Default: "4096", Doc: "most output tokens of an answer"},
+		{Name: "fallbacks", Kind: List, Doc: "models that stand in, in their order, for one that the API does not know or that has no room"},
+		{Name: "router.prefer_cheaper", Kind: Bool, Default: "false", Doc: "let the model auto lean to the cheaper lines"},
+		{Name: "router.min_model", Kind: Choice, Default: "haiku", Choices: []string{"haiku", "sonnet", "opus"}, Doc: "the cheapest line that the model auto may choose"},
+		{Name: "router.security_min_model", Kind: Choice, Default: "sonnet", Choices: []string{"haiku", "sonnet", "opus"}, Doc: "the same for work on security"},
+		{Name: "router.thresholds.sonnet", Kind: Share, Default: "0.3", Doc: "difficulty from which the model auto is sonnet"},
+		{Name: "router.thresholds.opus", Kind: Share, Default: "0.8", Doc: "difficulty from which the model auto is opus"},
 		{Name: "timeout", Kind: Duration, Default: "30m", Doc: "deadline of a run, waits included"},
 		{Name: "timeouts.connect", Kind: Duration, Default: "10s", Doc: "bound for connecting, and for the TLS handshake"},
 		{Name: "timeouts.first_token", Kind: Duration, Default: "5m", Doc: "bound from the request to the first event"},
@@ -71,8 +78,6 @@ func Table() []Setting {
 		{Name: "memory", Kind: Choice, Default: "agent", Choices: []string{"agent", "on", "off"}, Doc: "whether past work joins a prompt", Planned: true},
 		{Name: "memory.retention", Kind: Duration, Default: "90d", Doc: "age at which past work is forgotten", Planned: true},
 		{Name: "memory.max_tokens", Kind: Integer, Default: "800", Doc: "most tokens of past work in a prompt", Planned: true},
-		{Name: "router.prefer_cheaper", Kind: Bool, Default: "false", Doc: "let the router choose a cheaper model", Planned: true},
-		{Name: "router.min_model", Kind: Text, Doc: "the cheapest line the router may choose", Planned: true},
 		{Name: "embed.idle", Kind: Duration, Default: "5m", Doc: "idle time after which the encoder is unloaded", Planned: true},
 		{Name: "database", Kind: Text, Doc: "PostgreSQL address of shared stores", Planned: true},
 	}
@@ -107,6 +112,10 @@ func (s Setting) check(v string) error {
 	case Size:
 		if _, err := parseSize(v); err != nil {
 			return err
+		}
+	case Share:
+		if x, err := strconv.ParseFloat(v, 64); err != nil || !(x >= 0 && x <= 1) {
+			return fmt.Errorf("must be a number from 0 to 1")
 		}
 	case Dollars:
 		var m model.Money

@@ -213,11 +213,18 @@ func (m *Model) CardAt(at time.Time) (Card, bool) {
 // time, a rate that is needed and unknown, terms that the model is not offered
 // on, counts that are negative or absurd, or an amount that Money cannot hold.
 func (m *Model) Price(u Usage, t Terms, at time.Time) (Money, bool) {
+	return m.PriceMany(u, u.Prompt(), t, at)
+}
+
+// PriceMany is [Model.Price] for the sum of many exchanges whose prompts all
+// fall into the band of one of so many tokens. It rounds once, so that it
+// differs from the sum of their prices by less than half a nano-dollar each.
+func (m *Model) PriceMany(u Usage, prompt int64, t Terms, at time.Time) (Money, bool) {
 	card, ok := m.CardAt(at)
 	if !ok || !u.plausible() {
 		return 0, false
 	}
-	band, ok := card.band(u.Prompt())
+	band, ok := card.band(prompt)
 	if !ok {
 		return 0, false
 	}

@@ -37,6 +37,9 @@ type Task struct {
 	// Timeout is written as text such as "90s" or as a number of seconds. It
 	// is more than 0 where it is named.
 	Timeout time.Duration
+	// Tags are marks of the user's own, an object of text; nil where it is not
+	// named. They are not checked here.
+	Tags map[string]string
 	// Unknown are the names of fields that no task has, at most 8 of them,
 	// each cut at 64 bytes. They are the file's text, not to be trusted.
 	Unknown []string
@@ -124,6 +127,8 @@ func (t *Task) set(name, value []byte) (fault string) {
 		return t.setTemperature(value)
 	case "timeout":
 		return t.setTimeout(value)
+	case "tags":
+		return t.setTags(value)
 	}
 	t.addUnknown(name)
 	return ""
@@ -218,6 +223,24 @@ func (t *Task) setTimeout(value []byte) (fault string) {
 		return `has a "timeout" that is neither a duration such as "90s" nor a number of seconds, and more than 0`
 	}
 	t.Timeout = d
+	return ""
+}
+
+func (t *Task) setTags(value []byte) (fault string) {
+	if t.Tags = nil; isNull(value) {
+		return ""
+	}
+	var tags map[string]*string
+	if json.Unmarshal(value, &tags) != nil {
+		return `has "tags" that are no object of text`
+	}
+	t.Tags = make(map[string]string, len(tags))
+	for key, text := range tags {
+		if text == nil {
+			return `has "tags" that are no object of text`
+		}
+		t.Tags[key] = *text
+	}
 	return ""
 }
 

@@ -19,8 +19,9 @@ type Exchange struct {
 	// Reservation is what the exchange was reserved under, which its row
 	// settles; empty where no budget concerns it.
 	Reservation string
-	// Tags are those of the run.
-	Tags []llm.Tag
+	// Workflow, Step and Tags are those of the run.
+	Workflow, Step string
+	Tags           []llm.Tag
 	// Model is the id that was asked for, Answered the one that answered
 	// (empty where nothing did).
 	Model, Answered string
@@ -69,7 +70,7 @@ type caller struct {
 func (c *caller) Call(ctx context.Context, req *llm.Request, emit func(llm.Event)) (*llm.Response, error) {
 	began := c.Now()
 	resp, err := c.next.Call(ctx, req, emit)
-	row := Exchange{RunID: req.RunID, Agent: req.Agent, Tags: req.Tags, Model: req.Model, Started: began, Duration: c.Now().Sub(began)}
+	row := rowOf(req, began, c.Now().Sub(began))
 	row.Reservation = llm.ReservationOf(ctx)
 	if err != nil {
 		e := llm.AsError(err)
@@ -95,6 +96,13 @@ func (c *caller) Call(ctx context.Context, req *llm.Request, emit func(llm.Event
 		resp.Warnings = append(resp.Warnings, "this run was not recorded: "+saveErr.Error())
 	}
 	return resp, err
+}
+
+func rowOf(req *llm.Request, began time.Time, took time.Duration) Exchange {
+	return Exchange{
+		RunID: req.RunID, Agent: req.Agent, Workflow: req.Workflow, Step: req.Step, Tags: req.Tags,
+		Model: req.Model, Started: began, Duration: took,
+	}
 }
 
 // mayHaveBeenBilled reports whether the API may have worked, and counted,

@@ -31,11 +31,13 @@ type Run struct {
 	Started    time.Time
 	Duration   time.Duration
 	FirstToken time.Duration
-	Attempts   int
-	Usage      llm.Usage
-	Cost       llm.Cost
-	RequestID  string
-	Partial    bool
+	// Waited is the part of Duration that was spent waiting for a turn.
+	Waited    time.Duration
+	Attempts  int
+	Usage     llm.Usage
+	Cost      llm.Cost
+	RequestID string
+	Partial   bool
 	// Source says where the answer came from, Saved what it would have cost,
 	// in nano-dollars.
 	Source llm.Source
@@ -83,7 +85,7 @@ func Row(req *llm.Request, resp *llm.Response, err error, began time.Time, took 
 	row := Run{
 		Labels: req.Labels, Model: req.Model, Started: began, Duration: took,
 		Status: Succeeded, StopReason: resp.StopReason, FirstToken: resp.FirstToken,
-		Attempts: resp.Attempts, Usage: resp.Usage, Cost: resp.Cost,
+		Waited: resp.Waited, Attempts: resp.Attempts, Usage: resp.Usage, Cost: resp.Cost,
 		RequestID: resp.RequestID, Partial: resp.Partial, Source: resp.Source, Saved: resp.Saved,
 	}
 	if failure := outcome(resp, err); failure != nil {

@@ -223,9 +223,11 @@ func (db *DB) AppendBatches(ctx context.Context, session string, requests []batc
 				key = r.Reuse.Key[:]
 			}
 			err := s.run(`INSERT INTO batch_requests (
-				batch, custom_id, run_id, agent, requested_model, model, task_hash, speed, geo, reuse_key, reserved_nano
-			) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-				r.Batch, r.CustomID, r.RunID, r.Agent, r.Requested, r.Model, r.TaskHash, r.Speed, r.Geo, key, r.Reserved)
+				batch, custom_id, run_id, agent, workflow, step, requested_model, model, why, task_hash, branch, tags,
+				speed, geo, reuse_key, reserved_nano
+			) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+				r.Batch, r.CustomID, r.RunID, r.Agent, r.Workflow, r.Step, r.Requested, r.Model, r.Why, r.TaskHash, r.Branch, tagText(r.Tags),
+				r.Speed, r.Geo, key, r.Reserved)
 			if err != nil {
 				return err
 			}

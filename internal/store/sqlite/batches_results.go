@@ -11,7 +11,8 @@ import (
 	"github.com/claude-force/claude-force/internal/llm"
 )
 
-const requestColumns = `batch, custom_id, run_id, agent, requested_model, model, task_hash, speed, geo, reuse_key, reserved_nano, outcome <> ''`
+const requestColumns = `batch, custom_id, run_id, agent, workflow, step, requested_model, model, why, task_hash, branch, tags,
+	speed, geo, reuse_key, reserved_nano, outcome <> ''`
 
 // BatchRequests implements [batch.Results].
 func (db *DB) BatchRequests(ctx context.Context, key int64, ids []string, limit int) ([]batch.StoredRequest, error) {
@@ -26,8 +27,10 @@ func (db *DB) BatchRequests(ctx context.Context, key int64, ids []string, limit 
 		return s.each(query, args, func(rows *sql.Rows) error {
 			var r batch.StoredRequest
 			var reuse []byte
-			err := rows.Scan(&r.Batch, &r.CustomID, &r.RunID, &r.Agent, &r.Requested, &r.Model, &r.TaskHash,
-				&r.Speed, &r.Geo, &reuse, &r.Reserved, &r.Settled)
+			var tags string
+			err := rows.Scan(&r.Batch, &r.CustomID, &r.RunID, &r.Agent, &r.Workflow, &r.Step,
+				&r.Requested, &r.Model, &r.Why, &r.TaskHash, &r.Branch, &tags, &r.Speed, &r.Geo, &reuse, &r.Reserved, &r.Settled)
+			r.Tags = tagsOf(tags)
 			if reuse != nil {
 				r.Reuse.Mode = llm.ReuseOn
 				copy(r.Reuse.Key[:], reuse)
@@ -72,25 +75,15 @@ func (db *DB) SettleBatch(ctx context.Context, key int64, settled []batch.Settle
 // already stays as it is.
 func (s *statements) keep(x *charge.Exchange, r *record.Run) error {
 	if x != nil {
-		u := x.Usage
-		err := s.run(insertExchange,
-			x.RunID, x.Agent, x.Model, x.Answered, string(x.Error), x.Status, x.StopReason,
-			micros(x.Started), x.Duration.Microseconds(), x.FirstToken.Microseconds(),
-			u.Input, u.Output, u.CacheWrite5m, u.CacheWrite1h, u.CacheRead, u.Incomplete,
-			nano(x.Cost), x.RequestID)
-		if err != nil {
+		if err := s.insert(insertExchange, exchangeRow(x)); err != nil {
 			return err
 		}
 	}
 	if r == nil {
 		return nil
 	}
-	u := r.Usage
-	return s.run(insertRun+" ON CONFLICT DO NOTHING",
-		r.RunID, r.Agent, r.Requested, r.Model, string(r.Status), string(r.Error), r.StopReason,
-		micros(r.Started), r.Duration.Microseconds(), r.FirstToken.Microseconds(), r.Attempts,
-		u.Input, u.Output, u.CacheWrite5m, u.CacheWrite1h, u.CacheRead, u.Incomplete,
-		nano(r.Cost), r.TaskHash, r.RequestID, string(r.Source), r.Saved)
+	_, err := s.insertRunOnce(r)
+	return err
 }
 
 // BatchTasks implements [batch.Results].

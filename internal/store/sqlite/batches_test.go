@@ -36,7 +36,7 @@ func begin(t *testing.T, db *sqlite.DB, session string, n int) batch.Record {
 	for i := range n {
 		id := fmt.Sprintf("cf-%d", i)
 		requests = append(requests, batch.StoredRequest{
-			Batch: key, CustomID: id, Labels: llm.Labels{RunID: fmt.Sprintf("%s-%d", session, i), Agent: "a", Requested: "sonnet", TaskHash: "h"},
+			Batch: key, CustomID: id, Labels: llm.Labels{RunID: fmt.Sprintf("%s-%d", session, i), Agent: "a", Requested: "sonnet", TaskHash: "h", Why: "run", Branch: "main", Workflow: "w", Step: "s", Tags: []llm.Tag{{Key: "k", Value: "v"}}},
 			Model: "m", Geo: "us", Reserved: 100, Reuse: llm.Reuse{Mode: llm.ReuseOn, Key: [32]byte{byte(i)}},
 		})
 		tasks = append(tasks, batch.StoredTask{Batch: key, CustomID: id, RunID: requests[i].RunID, Tag: []byte(id)})
@@ -90,7 +90,7 @@ func TestBatchesComeBackAsTheyWere(t *testing.T) {
 	}
 	requests, err := db.BatchRequests(t.Context(), r.Key, []string{"cf-1", "nope"}, 0)
 	wantRequest := batch.StoredRequest{
-		Batch: r.Key, CustomID: "cf-1", Labels: llm.Labels{RunID: "s1-1", Agent: "a", Requested: "sonnet", TaskHash: "h"},
+		Batch: r.Key, CustomID: "cf-1", Labels: llm.Labels{RunID: "s1-1", Agent: "a", Requested: "sonnet", TaskHash: "h", Why: "run", Branch: "main", Workflow: "w", Step: "s", Tags: []llm.Tag{{Key: "k", Value: "v"}}},
 		Model: "m", Geo: "us", Reserved: 100, Reuse: llm.Reuse{Mode: llm.ReuseOn, Key: [32]byte{1}},
 	}
 	if err != nil || len(requests) != 1 || !reflect.DeepEqual(requests[0], wantRequest) {
@@ -342,17 +342,9 @@ func TestDiscardBatch(t *testing.T) {
 // A state of the version before gets the tables, and keeps what it has.
 func TestBatchesAreAddedToAnOlderState(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "state.db")
-	db := open(t, path)
-	if err := db.SaveRun(t.Context(), run("r1")); err != nil {
-		t.Fatal(err)
-	}
-	if err := db.Close(); err != nil {
-		t.Fatal(err)
-	}
-	for _, table := range []string{"batch_tasks", "batch_requests", "batches", "batch_sessions", "budget_periods", "budgets", "reservations", "holders"} {
-		_ = query(t, path, "DROP TABLE "+table)
-	}
-	_ = query(t, path, "PRAGMA user_version = 2")
+	older(t, path, 2)
+	_ = query(t, path, `INSERT INTO runs VALUES ('r1', 'a', 'sonnet', 'claude-sonnet-5-5', 'succeeded', '', 'end_turn',
+		1000000, 5, 3, 1, 10, 2, 0, 0, 0, 0, 7, '', '', '', 0)`)
 	begin(t, open(t, path), "s1", 1)
 	if got := query(t, path, "SELECT (SELECT count(*) FROM runs) || ' ' || (SELECT count(*) FROM batch_requests)"); got != "1 1" {
 		t.Errorf("rows: %s", got)

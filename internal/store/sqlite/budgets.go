@@ -323,8 +323,37 @@ func (db *DB) SpentUnder(ctx context.Context, b budget.Budget, at time.Time) (na
 	if b.Agent != "" {
 		query, args = query+" AND agent = ?", append(args, b.Agent)
 	}
+	if b.Tag.Key != "" { // tags are a JSON object, or nothing
+		query += " AND EXISTS (SELECT 1 FROM json_each(iif(tags = '', '{}', tags)) t WHERE t.key = ? AND t.value = ?)"
+		args = append(args, b.Tag.Key, b.Tag.Value)
+	}
 	if err := db.sql.QueryRowContext(ctx, query, args...).Scan(&nano); err != nil {
 		return 0, explain("read the ledger", err)
 	}
 	return nano, nil
+}
+
+// Resolve drops the reservations of processes that are dead at a time, those
+// of one run or, where it is empty, of all, and returns how many there were
+// and what they held: none of it was spent after all.
+func (f *file) Resolve(ctx context.Context, runID string, at time.Time) (n int, nano int64, err error) {
+	dead, err := f.Unsettled(ctx, at)
+	if err != nil {
+		return 0, 0, err
+	}
+	err = f.update(ctx, func(s *statements) error {
+		n, nano = 0, 0
+		for _, u := range dead {
+			if runID != "" && u.RunID != runID {
+				continue
+			}
+			held, _, err := s.release(u.ID)
+			if err != nil {
+				return err
+			}
+			n, nano = n+1, nano+held
+		}
+		return nil
+	})
+	return n, nano, err
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/claude-force/claude-force/internal/layer/charge"
 	"github.com/claude-force/claude-force/internal/layer/record"
+	"github.com/claude-force/claude-force/internal/ledger"
 	"github.com/claude-force/claude-force/internal/llm"
 	"github.com/claude-force/claude-force/internal/store/sqlite"
 )
@@ -44,7 +45,9 @@ func writeMany(name, path string) error {
 		return err
 	}
 	for i := range perWriter {
-		if err := db.SaveRun(context.Background(), run(fmt.Sprintf("%s-%d", name, i))); err != nil {
+		r := run(fmt.Sprintf("%s-%d", name, i))
+		x := charge.Exchange{RunID: r.RunID, Agent: name, Model: r.Model, Started: r.Started, Cost: llm.Cost{Nano: int64(i) + 1}}
+		if err := errors.Join(db.SaveExchange(context.Background(), x), db.SaveRun(context.Background(), r)); err != nil {
 			return err
 		}
 		fmt.Println(i) // only what is committed is said
@@ -99,7 +102,11 @@ func TestOpenMakesAPrivateFileWithItsSchema(t *testing.T) {
 			t.Errorf("%s has mode %v, %v", f, info.Mode(), err)
 		}
 	}
-	for pragma, want := range map[string]string{"journal_mode": "wal", "auto_vacuum": "2", "user_version": "4"} {
+	steps, err := filepath.Glob("migrations/state/*.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for pragma, want := range map[string]string{"journal_mode": "wal", "auto_vacuum": "2", "user_version": fmt.Sprint(len(steps))} {
 		if got := query(t, path, "PRAGMA "+pragma); got != want {
 			t.Errorf("%s = %s, want %s", pragma, got, want)
 		}
@@ -293,5 +300,26 @@ func TestProcessesShareTheFile(t *testing.T) {
 	}
 	if got := query(t, path, "PRAGMA integrity_check"); got != "ok" {
 		t.Errorf("integrity: %s", got)
+	}
+	checkSums(t, path)
+}
+
+// checkSums compares the rollups with the rows.
+func checkSums(t *testing.T, path string) {
+	t.Helper()
+	db := open(t, path)
+	total, err := db.Counts(t.Context(), ledger.Total, ledger.AllTime)
+	n := total[""]
+	if want := query(t, path, "SELECT count(*) || ' ' || (SELECT count(*) || ' ' || sum(cost_nano) FROM exchanges) FROM runs"); err != nil ||
+		fmt.Sprint(n.Runs, n.Exchanges, n.Cost) != want {
+		t.Errorf("the rollups have %d runs, %d exchanges and %d, %v; the rows %s", n.Runs, n.Exchanges, n.Cost, err, want)
+	}
+	byAgent, err := db.Counts(t.Context(), ledger.Agent, ledger.AllTime)
+	var sum int64
+	for _, c := range byAgent {
+		sum += c.Cost
+	}
+	if err != nil || sum != n.Cost {
+		t.Errorf("the agents sum to %d of %d, %v", sum, n.Cost, err)
 	}
 }

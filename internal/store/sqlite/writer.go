@@ -49,10 +49,10 @@ type posted struct {
 	armed bool
 }
 
-// post queues one statement without waiting: it goes with the next
-// transaction, ahead of what that one is for, and after a moment in one of its
-// own. If it fails, the writers of that transaction are told.
-func (f *file) post(query string, args ...any) error {
+// post queues a write without waiting: it goes with the next transaction,
+// ahead of what that one is for, and after a moment in one of its own. If it
+// fails, the writers of that transaction are told.
+func (f *file) post(do func(*statements) error) error {
 	select {
 	case <-f.closing:
 		return ErrClosed
@@ -61,7 +61,7 @@ func (f *file) post(query string, args ...any) error {
 	p := &f.posted
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.do = append(p.do, func(s *statements) error { return s.run(query, args...) })
+	p.do = append(p.do, do)
 	if !p.armed {
 		p.armed = true
 		if p.alarm == nil {

@@ -49,7 +49,7 @@ that concerns it: a call that could exceed one is not made, and the run ends
 with exit code 4. Days and months are UTC's.`,
 		Args: groupArgs, RunE: showHelp,
 	}
-	cmd.AddCommand(a.setBudgetCommand(), a.showBudgetCommand(), a.unsetBudgetCommand())
+	cmd.AddCommand(a.setBudgetCommand(), a.showBudgetCommand(), a.unsetBudgetCommand(), a.resolveBudgetCommand())
 	return cmd
 }
 
@@ -136,4 +136,35 @@ func (a *app) showBudgets(cmd *cobra.Command, e *claudeforce.Engine, p page) err
 			b.Per, b.For(), "$" + b.Cap.String(), "$" + b.Spent.String(), "$" + b.Reserved.String(), "$" + b.Unsettled.String(), b.OnExceed,
 		}
 	})
+}
+
+func (a *app) resolveBudgetCommand() *cobra.Command {
+	all := false
+	cmd := &cobra.Command{
+		Use: "resolve RUN_ID|--all", Short: "Free what killed processes had reserved",
+		Long: `Free what killed processes had reserved. It counts as spent until you know better,
+for instance from the provider's own usage page: their calls may have been billed.`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if (len(args) == 1) != all && len(args) < 2 {
+				return nil
+			}
+			return inputError("either one run or --all must be given", "`claude-force budget show` says what is unsettled")
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			run := ""
+			if len(args) == 1 {
+				run = args[0]
+			}
+			return a.with(func(e *claudeforce.Engine) error {
+				n, held, err := e.ResolveBudgets(cmd.Context(), run)
+				if err != nil {
+					return err
+				}
+				a.note("%d reservations were freed, which held $%s", n, held)
+				return a.showBudgets(cmd, e, page{all: true})
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&all, "all", false, "all of them")
+	return cmd
 }

@@ -23,8 +23,10 @@ type runFlags struct {
 	timeout        time.Duration
 	stream         bool
 	noTrack        bool
+	estimate       bool
 	costFlags
 	reuseFlags
+	tagFlags
 }
 
 func (a *app) runCommand() *cobra.Command {
@@ -55,15 +57,17 @@ terminal. The answer goes to stdout; warnings and the cost go to stderr.`,
 	fl.StringVar(&f.task, "task", "", "the task")
 	fl.StringVar(&f.taskFile, "task-file", "", "a file that holds the task (- is stdin)")
 	fl.StringVarP(&f.output, "output", "o", "", "write the answer to a file instead of stdout")
-	fl.StringVar(&f.model, "model", "", "model: a line (haiku, sonnet, opus, fable), an id or an alias")
+	fl.StringVar(&f.model, "model", "", "model: a line (haiku, sonnet, opus, fable), an id, an alias, or auto for the line that the task deserves")
 	fl.IntVar(&f.maxTokens, "max-tokens", 0, "most output tokens (default: the setting max_tokens)")
 	fl.Float64Var(&f.temperature, "temperature", 0, "sampling temperature from 0 to 1, for models that take one")
 	fl.StringVar(&f.effort, "effort", "", "effort: low, medium, high, xhigh or max")
 	fl.DurationVar(&f.timeout, "timeout", 0, "deadline of the run, retries included (default: the setting timeout)")
 	fl.BoolVar(&f.stream, "stream", false, "print the answer as it comes")
 	fl.BoolVar(&f.noTrack, "no-track", false, "keep this run out of the ledger")
+	fl.BoolVar(&f.estimate, "estimate", false, "say what the run will take, and do not make it")
 	f.costFlags.add(cmd, "run")
 	f.reuseFlags.add(cmd)
+	f.tagFlags.add(cmd)
 	cmd.MarkFlagsMutuallyExclusive("task", "task-file")
 	return cmd
 }
@@ -116,6 +120,9 @@ func (a *app) runAgent(cmd *cobra.Command, name string, f *runFlags) error {
 	defer out.abandon()
 	f.set(a.settings)
 	r := claudeforce.Run{Reuse: f.reuse(), Agent: name, Task: task, Model: f.model, MaxTokens: f.maxTokens, Effort: f.effort, Timeout: f.timeout}
+	if r.Tags, err = f.tags(); err != nil {
+		return err
+	}
 	if cmd.Flags().Changed("temperature") {
 		r.Temperature = &f.temperature
 	}
@@ -123,6 +130,9 @@ func (a *app) runAgent(cmd *cobra.Command, name string, f *runFlags) error {
 		return err
 	}
 	return a.with(func(e *claudeforce.Engine) error {
+		if f.estimate {
+			return a.showEstimate(cmd.Context(), e, r, false)
+		}
 		return a.execute(cmd.Context(), e, r, f, out)
 	})
 }

@@ -25,6 +25,7 @@ type taskFlags struct {
 	via, by             string
 	costFlags
 	reuseFlags
+	tagFlags
 }
 
 func (a *app) runTasksCommand() *cobra.Command {
@@ -36,7 +37,7 @@ func (a *app) runTasksCommand() *cobra.Command {
 order of completion.
 
 A line is an object with id, agent and task, and where it differs from the
-flags model, max_tokens, temperature, effort and timeout. A broken line gives a
+flags model, max_tokens, temperature, effort, timeout and tags. A broken line gives a
 result too, and the rest runs. Progress goes to stderr. Exit code 3 says that
 some failed.`,
 		Example: `  claude-force run tasks tasks.jsonl -o results.jsonl
@@ -60,6 +61,7 @@ some failed.`,
 	fl.StringVar(&f.by, "by", "", "with --via auto, when all must be done, as 6h: batches are used where there is time")
 	f.costFlags.add(cmd, "whole file")
 	f.reuseFlags.add(cmd)
+	f.tagFlags.add(cmd)
 	return cmd
 }
 
@@ -117,6 +119,10 @@ func (a *app) runTasks(cmd *cobra.Command, name string, f *taskFlags) error {
 		return err
 	}
 	defer in.Close()
+	tags, err := f.tags()
+	if err != nil {
+		return err
+	}
 	f.set(a.settings)
 	if f.noTrack {
 		a.settings["tracking"] = "false"
@@ -127,7 +133,7 @@ func (a *app) runTasks(cmd *cobra.Command, name string, f *taskFlags) error {
 	t := claudeforce.Tasks{
 		In: in, Size: size, Out: a.Out, Resume: f.resume, RetryFailed: f.retryFailed, NoWarmUp: f.noWarmUp,
 		Via: claudeforce.Lane(f.via), By: by, MaxCost: most,
-		Defaults: claudeforce.Run{Model: f.model, MaxTokens: f.maxTokens, Timeout: f.timeout, Reuse: f.reuse()},
+		Defaults: claudeforce.Run{Model: f.model, MaxTokens: f.maxTokens, Timeout: f.timeout, Reuse: f.reuse(), Tags: tags},
 	}
 	if f.output != "-" {
 		t.OutFile = f.output

@@ -1,0 +1,96 @@
+package claudeforce
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+
+	"github.com/claude-force/claude-force/internal/llm"
+	"github.com/claude-force/claude-force/internal/project"
+	"github.com/claude-force/claude-force/internal/route"
+)
+
+// autoModel leaves the choice of the model to the router.
+const autoModel = "auto"
+
+// Why a model was called, as the ledger has it.
+const (
+	whyRun      = "run" // it was asked for
+	whyAgent    = "agent"
+	whySetting  = "setting"
+	whyAuto     = "auto"     // the router chose it
+	whyBudget   = "budget"   // a dearer one was over a cap
+	whyFallback = "fallback" // another one was not to be had
+)
+
+// chooseModel goes from the run to the agent's file to the setting, and says
+// which of them spoke; where that says auto, the task's difficulty decides.
+func (e *Engine) chooseModel(r Run, agent *project.Agent) (name, why string, err error) {
+	switch {
+	case r.Model != "":
+		name, why = r.Model, firstOf(r.why, whyRun)
+	case agent.Model != "":
+		name, why = agent.Model, whyAgent
+	default:
+		name, why = e.config.Text("model"), whySetting
+	}
+	if name != autoModel {
+		return name, why, nil
+	}
+	router, err := e.router()
+	if err != nil {
+		return "", "", err
+	}
+	return router.Explain(agent.Name, r.Task).Line, whyAuto, nil
+}
+
+// modelOf is the model that an agent's file names, or empty.
+func (e *Engine) modelOf(agent string) string {
+	a, _, err := e.project.Agent(agent)
+	if err != nil {
+		return ""
+	}
+	return a.Model
+}
+
+// newRouter returns the router with the policy of the settings.
+func (e *Engine) newRouter() (*Router, error) {
+	router, err := OpenRouter()
+	if err != nil {
+		return nil, err
+	}
+	p := &router.Policy
+	p.PreferCheaper = e.config.Bool("router.prefer_cheaper")
+	p.Min, _ = route.ParseLine(e.config.Text("router.min_model")) // one of the setting's choices
+	p.SecurityMin, _ = route.ParseLine(e.config.Text("router.security_min_model"))
+	p.SonnetFrom, _ = strconv.ParseFloat(e.config.Text("router.thresholds.sonnet"), 64)
+	p.OpusFrom, _ = strconv.ParseFloat(e.config.Text("router.thresholds.opus"), 64)
+	if err := p.Validate(); err != nil {
+		return nil, configError("the router's thresholds make no sense", "set router.thresholds.sonnet below router.thresholds.opus", err)
+	}
+	return router, nil
+}
+
+// Router is the router with the policy of this engine's settings.
+func (e *Engine) Router() (*Router, error) { return e.router() }
+
+// fallBack makes the request for the next model of the setting fallbacks,
+// where the present one is not known to the API or has no room. A request that
+// the API refuses is refused by every model.
+func (e *Engine) fallBack(ctx context.Context, r Run, req *llm.Request, err error, tried []string) (next *llm.Request, said []string, ok bool) {
+	failure := llm.AsError(err)
+	if failure == nil || (failure.Code != CodeNotFound && failure.Code != CodeOverloaded) || ctx.Err() != nil {
+		return nil, nil, false
+	}
+	for _, name := range e.config.List("fallbacks") {
+		r.Model, r.why = name, whyFallback
+		next, warnings, err := e.request(ctx, r)
+		if err != nil || slices.Contains(tried, next.Model) {
+			continue
+		}
+		said = append(warnings, fmt.Sprintf("%s stands in for %s: %s", next.Model, req.Model, failure.Message))
+		return next, said, true
+	}
+	return nil, nil, false
+}
