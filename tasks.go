@@ -88,7 +88,7 @@ func (e *Engine) RunTasks(ctx context.Context, t Tasks) (*TaskReport, error) {
 		engine: e, tasks: t, most: e.config.Count("concurrency"),
 		progress: tasks.NewProgress(e.options.Now, t.Size),
 		reader:   tasks.NewReader(t.In), held: &tasks.Held{},
-		stopped: make(chan struct{}), ended: make(chan struct{}, 1), unanswered: map[*pending]struct{}{},
+		stopped: make(chan struct{}), ended: make(chan struct{}, 1), unanswered: map[*pending]struct{}{}, holds: map[string]int64{},
 	}
 	if t.MaxCost > 0 {
 		r.purse = llm.NewPurse(int64(t.MaxCost))
@@ -132,6 +132,10 @@ type taskRunner struct {
 	// unanswered are the runs whose answer has not begun.
 	unanswered map[*pending]struct{}
 	failure    *Error
+	// overBudget is why a task was not put into a batch, holds what the purse
+	// holds for those that were.
+	overBudget *Error
+	holds      map[string]int64
 	report     TaskReport
 }
 
@@ -444,6 +448,8 @@ func (r *taskRunner) finish(ctx context.Context) (*TaskReport, error) {
 		return &r.report, r.failure
 	case ctx.Err() != nil:
 		return &r.report, llm.ContextError(ctx)
+	case r.overBudget != nil:
+		return &r.report, r.overBudget
 	case r.report.Failed > 0:
 		return &r.report, &Error{
 			Code:    CodeSomeFailed,

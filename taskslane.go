@@ -142,11 +142,19 @@ func (r *taskRunner) submit(ctx context.Context, lane *batch.Lane, line tasks.Li
 		r.deliver(task.ID, line.Number, result)
 		return nil
 	}
+	held, err := r.reserve(ctx, req)
+	if err != nil {
+		r.refuse(llm.AsError(err))
+		return nil
+	}
 	tag, err := json.Marshal(ticketTag{Line: line.Number, Warnings: warnings, Task: line.Raw})
 	if err != nil {
 		return llm.AsError(err)
 	}
 	err = lane.Add(ctx, batch.Task{Tag: tag, Request: req})
+	if err != nil {
+		r.free(ctx, req.RunID, held, llm.Cost{})
+	}
 	switch failure := llm.AsError(err); {
 	case failure == nil:
 		return nil
@@ -188,6 +196,7 @@ func (r *taskRunner) deliverOutcome(ctx context.Context, o batch.Outcome) error 
 		return llm.AsError(err)
 	}
 	task := tasks.Parse(tag.Line, tag.Task).Task
+	r.settle(ctx, o)
 	if o.Unfinished {
 		if !r.room(ctx) {
 			return r.reason(ctx)
@@ -205,6 +214,69 @@ func (r *taskRunner) deliverOutcome(ctx context.Context, o batch.Outcome) error 
 		return r.reason(ctx)
 	}
 	return nil
+}
+
+// reserve sets aside what a request of a batch may cost, under the caps that
+// concern it and from the purse of the file.
+func (r *taskRunner) reserve(ctx context.Context, req *llm.Request) (held int64, err error) {
+	c, err := r.engine.catalogue()
+	if err != nil {
+		return 0, err
+	}
+	nano, known := mostFor(c.Catalogue, req, int64(len(req.Body())), true, r.engine.options.Now())
+	if req.Purse != nil {
+		ok, left := req.Purse.TryHold(nano)
+		if !ok || !known {
+			return 0, &Error{
+				Code:    CodeBudget,
+				Message: fmt.Sprintf("the cost cap of $%s would be exceeded: $%s is left, and the next request may cost up to $%s", Money(req.Purse.Cap()), Money(left), Money(nano)),
+				Hint:    "lower --max-tokens, choose a cheaper model, or raise --max-cost",
+			}
+		}
+		held = nano
+		r.holds[req.RunID] = nano
+	}
+	if err := r.engine.guard().Set(ctx, req, nano, known); err != nil {
+		r.free(ctx, req.RunID, held, llm.Cost{})
+		return 0, err
+	}
+	return held, nil
+}
+
+// free gives back what was set aside for a run that cost so much.
+func (r *taskRunner) free(ctx context.Context, runID string, held int64, cost llm.Cost) {
+	r.engine.guard().Free(ctx, runID)
+	if r.purse != nil {
+		r.purse.Pay(held, cost)
+		delete(r.holds, runID)
+	}
+}
+
+// settle settles what was set aside for a task of a batch. The project's own
+// store has done so with the row of its exchange.
+func (r *taskRunner) settle(ctx context.Context, o batch.Outcome) {
+	cost := llm.Cost{}
+	if o.Response != nil {
+		cost = o.Response.Cost
+	}
+	if cost != (llm.Cost{}) && r.engine.shared != nil && r.engine.guard().Capped(ctx) {
+		if db, err := r.engine.shared.store(); err == nil {
+			if err := db.Settle(context.WithoutCancel(ctx), o.RunID, cost); err != nil {
+				r.engine.trouble.warn("a budget of the user was not charged: " + err.Error())
+			}
+		}
+	}
+	r.free(context.WithoutCancel(ctx), o.RunID, r.holds[o.RunID], cost)
+}
+
+// refuse keeps the first budget that was in the way of a task, which gets no
+// result: a later pass runs it.
+func (r *taskRunner) refuse(why *Error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.overBudget == nil {
+		r.overBudget = why
+	}
 }
 
 // failed reports whether something ends all.

@@ -47,6 +47,19 @@ func (p *Purse) Hold(ctx context.Context, nano int64) (ok bool, left int64, err 
 	}
 }
 
+// TryHold sets nano aside if that is possible without waiting, and else returns
+// what is left.
+func (p *Purse) TryHold(nano int64) (ok bool, left int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	left = p.cap - p.spent - p.held
+	if nano > left {
+		return false, left
+	}
+	p.held += nano
+	return true, left
+}
+
 // Pay gives back what was held for a call and takes what it cost. Of a call
 // whose cost is not known, all that was held counts as spent.
 func (p *Purse) Pay(held int64, cost Cost) {

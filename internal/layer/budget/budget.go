@@ -188,6 +188,44 @@ func (g *Guard) Layer() llm.Layer {
 	return func(next llm.Caller) llm.Caller { return &caller{g, next} }
 }
 
+// Batches is the holder of what requests of Message Batches may cost: it
+// outlives every process.
+const Batches = "batches"
+
+// Set reserves what a request of a batch may cost, under the id of its run, and
+// does not wait: others of the same batch hold theirs until it has ended. The
+// row of its exchange settles it, or [Guard.Free] gives it back.
+func (g *Guard) Set(ctx context.Context, req *llm.Request, nano int64, known bool) error {
+	if req.OverBudget || !g.Capped(ctx) {
+		return nil
+	}
+	if !known {
+		return unpriced(req.Model)
+	}
+	r := Reservation{ID: req.RunID, RunID: req.RunID, Agent: req.Agent, Tags: req.Tags, Nano: nano, Holder: Batches, At: g.Now()}
+	for i, s := range g.Stores {
+		v, err := s.Reserve(ctx, r)
+		switch {
+		case err != nil:
+			err = unkept(err)
+		case v.Over != nil:
+			err = over(nano, *v.Over)
+		}
+		if err != nil {
+			g.release(ctx, r.ID, g.Stores[:i])
+			return err
+		}
+	}
+	return nil
+}
+
+// Free gives back what was set for a run of a batch and was not needed.
+func (g *Guard) Free(ctx context.Context, runID string) {
+	if g.Capped(ctx) {
+		g.release(ctx, runID, g.Stores)
+	}
+}
+
 type caller struct {
 	*Guard
 	next llm.Caller
@@ -308,13 +346,16 @@ func (g *Guard) wait(ctx context.Context, s Store, r Reservation) error {
 func dollars(nano int64) string { return "$" + model.Money(nano).String() }
 
 func over(worst int64, s Standing) *llm.Error {
-	spent := dollars(s.Settled)
+	gone := dollars(s.Settled) + " is spent"
 	if s.Unsettled > 0 {
-		spent += fmt.Sprintf(" and %s unsettled", dollars(s.Unsettled))
+		gone += fmt.Sprintf(", %s is unsettled", dollars(s.Unsettled))
+	}
+	if busy := s.Reserved - s.Unsettled; busy > 0 {
+		gone += fmt.Sprintf(", %s is reserved", dollars(busy))
 	}
 	return &llm.Error{
 		Code:    llm.CodeBudget,
-		Message: fmt.Sprintf("the budget of %s %s would be exceeded: %s is spent, and this call may cost up to %s", dollars(s.Cap), s.Budget, spent, dollars(worst)),
+		Message: fmt.Sprintf("the budget of %s %s would be exceeded: %s, and this call may cost up to %s", dollars(s.Cap), s.Budget, gone, dollars(worst)),
 		Hint:    "lower --max-tokens, choose a cheaper model, or raise it with `claude-force budget set`",
 		Reason:  string(s.OnExceed),
 	}

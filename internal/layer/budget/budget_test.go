@@ -118,7 +118,7 @@ func TestACallOverTheCapIsNotMade(t *testing.T) {
 		"within":                   {&store{cap: 100}, 60, 1, "", "", ""},
 		"the exact size decides":   {&store{cap: 100, settled: 60}, 70, 1, "", "", ""},
 		"over":                     {&store{cap: 100, settled: 60}, 90, 0, llm.CodeBudget, "the budget of $0.0000001 a day would be exceeded: $0.00000006 is spent, and this call may cost up to $0.000000045", "ask"},
-		"the dead count as spent":  {&store{cap: 100, dead: 60}, 90, 0, llm.CodeBudget, "and $0.00000006 unsettled", "ask"},
+		"the dead count as spent":  {&store{cap: 100, dead: 60}, 90, 0, llm.CodeBudget, "$0.00000006 is unsettled", "ask"},
 		"no price":                 {&store{cap: 100}, 0, 0, llm.CodeBudget, "the price of claude-sonnet-5-5 is not known", ""},
 		"a store that cannot keep": {&store{cap: 100, fails: errors.New("disk is full")}, 10, 0, llm.CodeBudget, "a budget is set and cannot be kept: disk is full", ""},
 	} {

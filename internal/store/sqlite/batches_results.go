@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"time"
 
 	"github.com/claude-force/claude-force/internal/batch"
 	"github.com/claude-force/claude-force/internal/layer/charge"
@@ -49,13 +50,19 @@ func (db *DB) SettleBatch(ctx context.Context, key int64, settled []batch.Settle
 		unpriced := 0
 		for _, one := range settled {
 			var reserved int64
-			first, err := s.changed(&reserved, `UPDATE batch_requests SET outcome = ?
-				WHERE batch = ? AND custom_id = ? AND outcome = '' RETURNING reserved_nano`, one.Outcome, key, one.CustomID)
+			var runID, agent, tags string
+			err := s.query(`UPDATE batch_requests SET outcome = ?
+				WHERE batch = ? AND custom_id = ? AND outcome = '' RETURNING reserved_nano, run_id, agent, tags`,
+				[]any{one.Outcome, key, one.CustomID}, &reserved, &runID, &agent, &tags)
+			if errors.Is(err, sql.ErrNoRows) {
+				continue
+			}
 			if err != nil {
 				return err
 			}
-			if !first {
-				continue
+			// Budgets know the request by its run.
+			if err := s.spend(runID, runID, agent, tagsOf(tags), time.Now(), one.Cost); err != nil {
+				return err
 			}
 			released += reserved
 			cost += one.Cost.Nano

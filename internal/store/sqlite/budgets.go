@@ -21,6 +21,18 @@ var (
 // holderTime is how long a process is believed to live after its last word.
 const holderTime = 30 * time.Second
 
+// batchTime is how long a request of a batch is waited for: results are kept for
+// 29 days.
+const batchTime = 32 * 24 * time.Hour
+
+// lifetime is how long a holder is believed to live.
+func lifetime(holder string) time.Duration {
+	if holder == budget.Batches {
+		return batchTime
+	}
+	return holderTime
+}
+
 // share is one period that a reservation is part of.
 type share struct {
 	Budget int64  `json:"budget"`
@@ -131,7 +143,7 @@ func (s *statements) reserve(r budget.Reservation, shares []share) error {
 		s.run("INSERT INTO reservations (id, run_id, agent, nano, at_us, holder, periods) VALUES (?,?,?,?,?,?,?)",
 			r.ID, r.RunID, r.Agent, r.Nano, micros(r.At), r.Holder, string(periods)),
 		s.run("INSERT INTO holders (id, until_us) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET until_us = max(until_us, excluded.until_us)",
-			r.Holder, micros(r.At.Add(holderTime))),
+			r.Holder, micros(r.At.Add(lifetime(r.Holder)))),
 	)
 	for _, sh := range shares {
 		err = errors.Join(err, s.run(`INSERT INTO budget_periods VALUES (?, ?, 0, ?)
@@ -244,6 +256,23 @@ func (s *statements) spend(reservation, runID, agent string, tags []llm.Tag, at 
 			ON CONFLICT DO UPDATE SET settled_nano = settled_nano + excluded.settled_nano`, sh.Budget, sh.Period, nano))
 	}
 	return err
+}
+
+// Settle settles a reservation by what its exchange cost. One that is not
+// there was settled before, or never kept: nothing is done.
+func (f *file) Settle(ctx context.Context, id string, cost llm.Cost) error {
+	return f.update(ctx, func(s *statements) error {
+		held, shares, err := s.release(id)
+		nano := cost.Nano
+		if cost.Unknown {
+			nano = max(held, nano)
+		}
+		for _, sh := range shares {
+			err = errors.Join(err, s.run("UPDATE budget_periods SET settled_nano = settled_nano + ? WHERE budget_id = ? AND period = ?",
+				nano, sh.Budget, sh.Period))
+		}
+		return err
+	})
 }
 
 // Spend settles what an exchange cost that is not kept here.
