@@ -103,6 +103,16 @@ func (l *Lane) complete(ctx context.Context, w *wait) error {
 	return nil
 }
 
+// requests are a batch's by their custom ids, as far as they are there.
+func (l *Lane) requests(ctx context.Context, w *wait, ids []string) (map[string]StoredRequest, error) {
+	list, err := l.Store.BatchRequests(ctx, w.Key, ids, 0)
+	rows := make(map[string]StoredRequest, len(list))
+	for _, r := range list {
+		rows[r.CustomID] = r
+	}
+	return rows, err
+}
+
 // take settles some results of a batch, and delivers those that tasks of this
 // session wait for.
 func (l *Lane) take(ctx context.Context, w *wait, results []llm.BatchResult, deliver func(Outcome) error) error {
@@ -111,13 +121,9 @@ func (l *Lane) take(ctx context.Context, w *wait, results []llm.BatchResult, del
 	for i, r := range results {
 		ids[i] = r.ID
 	}
-	list, err := l.Store.BatchRequests(ctx, w.Key, ids, 0)
+	rows, err := l.requests(ctx, w, ids)
 	if err != nil {
 		return err
-	}
-	rows := make(map[string]StoredRequest, len(list))
-	for _, r := range list {
-		rows[r.CustomID] = r
 	}
 	if err := l.prove(ctx, w, ids, rows); err != nil {
 		return err

@@ -145,13 +145,9 @@ func (l *Lane) deliverRest(ctx context.Context, w *wait, deliver func(Outcome) e
 		for i, t := range tasks {
 			ids[i] = t.CustomID
 		}
-		list, err := l.Store.BatchRequests(ctx, w.Key, ids, 0)
+		rows, err := l.requests(ctx, w, ids)
 		if err != nil {
 			return err
-		}
-		rows := make(map[string]StoredRequest, len(list))
-		for _, r := range list {
-			rows[r.CustomID] = r
 		}
 		if err := l.hand(ctx, w, deliver, tasks, rows, func(string) ending { return e }); err != nil {
 			return err
