@@ -175,7 +175,7 @@ func (s *sdkV2) response(m *anthropic.Message, answer *http.Response) *llm.Respo
 		Usage: llm.Usage{
 			Input: u.InputTokens, Output: u.OutputTokens, CacheRead: u.CacheReadInputTokens,
 			CacheWrite5m: u.CacheCreation.Ephemeral5mInputTokens, CacheWrite1h: u.CacheCreation.Ephemeral1hInputTokens,
-			Speed: string(u.Speed), Geo: u.InferenceGeo, Tier: string(u.ServiceTier),
+			Speed: string(u.Speed), Geo: u.InferenceGeo, Tier: string(u.ServiceTier), Thinking: u.OutputTokensDetails.ThinkingTokens,
 		},
 	}
 	if answer != nil {
