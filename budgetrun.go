@@ -54,22 +54,16 @@ func (e *Engine) fits(ctx context.Context, req *llm.Request, worst int64) bool {
 // standings are the caps that concern a request, of all stores that have any.
 func (e *Engine) standings(ctx context.Context, req *llm.Request) ([]budget.Standing, error) {
 	var out []budget.Standing
-	for _, user := range []bool{false, true} {
-		store, err := e.budgetStore(user)
-		if err != nil {
-			return nil, err
-		}
+	err := e.eachBudgetStore(func(_ bool, store budgetStore) error {
 		list, err := store.Standings(ctx, e.options.Now())
-		if err != nil {
-			return nil, err
-		}
 		for _, s := range list {
 			if s.Concerns(req.Agent, req.Tags) {
 				out = append(out, s)
 			}
 		}
-	}
-	return out, nil
+		return err
+	})
+	return out, err
 }
 
 // warnAt are the shares of a cap, in percent, that are said when they are

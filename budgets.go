@@ -135,50 +135,57 @@ func (e *Engine) UnsetBudget(ctx context.Context, b Budget) error {
 // user last.
 func (e *Engine) BudgetStandings(ctx context.Context) ([]BudgetStanding, error) {
 	var out []BudgetStanding
+	err := e.eachBudgetStore(func(user bool, store budgetStore) error {
+		list, err := store.Standings(ctx, e.options.Now())
+		for _, s := range list {
+			out = append(out, shown(s, user))
+		}
+		return err
+	})
+	return out, err
+}
+
+// shown is the public form of a standing.
+func shown(s budget.Standing, user bool) BudgetStanding {
+	st := BudgetStanding{
+		Budget: Budget{
+			Per: string(s.Per), Agent: s.Agent, User: user, Cap: Money(s.Cap), OnExceed: string(s.OnExceed),
+		},
+		Period: s.Period, Spent: Money(s.Settled), Reserved: Money(s.Reserved), Unsettled: Money(s.Unsettled),
+	}
+	if s.Tag.Key != "" {
+		st.Tag = s.Tag.Key + "=" + s.Tag.Value
+	}
+	if s.Per == budget.Run {
+		st.Period = ""
+	}
+	return st
+}
+
+// eachBudgetStore hands the stores that keep caps to do, the project's first.
+func (e *Engine) eachBudgetStore(do func(user bool, store budgetStore) error) error {
 	for _, user := range []bool{false, true} {
 		store, err := e.budgetStore(user)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		list, err := store.Standings(ctx, e.options.Now())
-		if err != nil {
-			return nil, llm.AsError(err)
-		}
-		for _, s := range list {
-			st := BudgetStanding{
-				Budget: Budget{
-					Per: string(s.Per), Agent: s.Agent, User: user, Cap: Money(s.Cap), OnExceed: string(s.OnExceed),
-				},
-				Period: s.Period, Spent: Money(s.Settled), Reserved: Money(s.Reserved), Unsettled: Money(s.Unsettled),
-			}
-			if s.Tag.Key != "" {
-				st.Tag = s.Tag.Key + "=" + s.Tag.Value
-			}
-			if s.Per == budget.Run {
-				st.Period = ""
-			}
-			out = append(out, st)
+		if err := do(user, store); err != nil {
+			return llm.AsError(err)
 		}
 	}
-	return out, nil
+	return nil
 }
 
 // ResolveBudgets declares that what dead processes had reserved was not spent:
 // for one run or, where it is empty, for all. It returns how many reservations
 // there were and what they held under the caps of the project and the user.
 func (e *Engine) ResolveBudgets(ctx context.Context, runID string) (n int, held Money, err error) {
-	for _, user := range []bool{false, true} {
-		store, err := e.budgetStore(user)
-		if err != nil {
-			return n, held, err
-		}
+	err = e.eachBudgetStore(func(_ bool, store budgetStore) error {
 		count, nano, err := store.Resolve(ctx, runID, e.options.Now())
-		if err != nil {
-			return n, held, llm.AsError(err)
-		}
 		n, held = n+count, held+Money(nano)
-	}
-	return n, held, nil
+		return err
+	})
+	return n, held, err
 }
 
 // kept is the form in which a cap is stored.
@@ -211,7 +218,10 @@ func (b Budget) kept() (budget.Budget, error) {
 }
 
 func (e *Engine) budgetStore(user bool) (budgetStore, error) {
-	if user && e.shared != nil {
+	if e.options.Demo {
+		return nil, usageError("a demo spends nothing and keeps no budgets", "leave --demo away")
+	}
+	if user {
 		db, err := e.shared.store()
 		if err != nil {
 			return nil, configError("budgets of the user cannot be kept", "make the state folder writable", err)

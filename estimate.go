@@ -2,9 +2,6 @@ package claudeforce
 
 import (
 	"context"
-	"errors"
-	"os"
-	"path/filepath"
 
 	"github.com/claude-force/claude-force/internal/llm"
 	"github.com/claude-force/claude-force/internal/model"
@@ -172,10 +169,7 @@ func (e *Engine) pastRuns() (*sqlite.DB, error) {
 	if e.options.Demo {
 		return nil, nil
 	}
-	if _, err := os.Stat(filepath.Join(e.paths.State, "state.db")); errors.Is(err, os.ErrNotExist) {
-		return nil, nil
-	}
-	db, err := e.ledger.store()
+	db, err := e.ledger.reading()
 	if err != nil {
 		return nil, llm.AsError(err)
 	}

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"sync"
 
 	"github.com/claude-force/claude-force/internal/config"
 	"github.com/claude-force/claude-force/internal/layer/charge"
@@ -16,13 +15,9 @@ import (
 	"github.com/claude-force/claude-force/internal/store/sqlite"
 )
 
-// ledger opens the store at the first write, so that only commands which run
-// something pay for it.
+// ledger is the state of the project.
 type ledger struct {
-	open func() (*sqlite.DB, error)
-	// opened guards Close against opening what was never used.
-	mu     sync.Mutex
-	opened bool
+	lazy[*sqlite.DB]
 	// latest are the runs of this process.
 	latest *books.Ring
 	// exists reports whether there is anything to read.
@@ -38,7 +33,7 @@ func newLedger(paths config.Paths, throwAway bool) *ledger {
 		_, err := os.Stat(filepath.Join(paths.State, "state.db"))
 		return !errors.Is(err, fs.ErrNotExist)
 	}
-	l.open = sync.OnceValues(func() (*sqlite.DB, error) {
+	l.opens(func() (*sqlite.DB, error) {
 		if throwAway {
 			return sqlite.Open(context.Background(), sqlite.Memory)
 		}
@@ -48,24 +43,6 @@ func newLedger(paths config.Paths, throwAway bool) *ledger {
 		return sqlite.Open(context.Background(), filepath.Join(paths.State, "state.db"))
 	})
 	return l
-}
-
-func (l *ledger) store() (*sqlite.DB, error) {
-	l.used()
-	return l.open()
-}
-
-func (l *ledger) used() {
-	l.mu.Lock()
-	l.opened = true
-	l.mu.Unlock()
-}
-
-// warm begins to open the store while the first call waits for its answer.
-// The goroutine ends with the opening; Close waits for it.
-func (l *ledger) warm() {
-	l.used()
-	go func() { _, _ = l.open() }()
 }
 
 // SaveRun implements [record.Store].
@@ -84,10 +61,7 @@ func (l *ledger) SaveRun(ctx context.Context, r record.Run) error {
 // reading is the store for who only reads, or nil where nothing was ever kept:
 // a report makes no file.
 func (l *ledger) reading() (*sqlite.DB, error) {
-	l.mu.Lock()
-	opened := l.opened
-	l.mu.Unlock()
-	if !opened && !l.exists() {
+	if !l.used.Load() && !l.exists() {
 		return nil, nil
 	}
 	return l.store()
@@ -137,21 +111,6 @@ func (b bill) SaveExchange(ctx context.Context, x charge.Exchange) error {
 		return err
 	}
 	return db.Spend(ctx, x.Reservation, x.RunID, x.Agent, x.Tags, x.Started, x.Cost)
-}
-
-// Close closes the store where it was opened.
-func (l *ledger) Close() error {
-	l.mu.Lock()
-	opened := l.opened
-	l.mu.Unlock()
-	if !opened {
-		return nil
-	}
-	db, err := l.open()
-	if err != nil {
-		return nil // every write has said so
-	}
-	return db.Close()
 }
 
 // makeState makes the folder of the state. Inside a project it is never

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"sync"
 
 	"github.com/claude-force/claude-force/internal/layer/limit"
 	"github.com/claude-force/claude-force/internal/store/sqlite"
@@ -47,16 +46,13 @@ func (e *Engine) account() [32]byte {
 }
 
 // shared is the user's own store, opened when it is first needed.
-type shared struct {
-	open func() (*sqlite.Shared, error)
-	mu   sync.Mutex
-	used bool
-}
+type shared struct{ lazy[*sqlite.Shared] }
 
 // newShared returns the store at a path; an empty one means that there is no
 // place for it.
 func newShared(path string) *shared {
-	return &shared{open: sync.OnceValues(func() (*sqlite.Shared, error) {
+	s := &shared{}
+	s.opens(func() (*sqlite.Shared, error) {
 		if path == "" {
 			return nil, errors.New("there is no folder for them: set HOME, XDG_STATE_HOME or CLAUDE_FORCE_HOME")
 		}
@@ -67,23 +63,8 @@ func newShared(path string) *shared {
 			return nil, fmt.Errorf("%s is no regular file, and links are not followed", path)
 		}
 		return sqlite.OpenShared(context.Background(), path)
-	})}
-}
-
-func (s *shared) store() (*sqlite.Shared, error) {
-	s.mu.Lock()
-	s.used = true
-	s.mu.Unlock()
-	return s.open()
-}
-
-// warm begins to open the store while the first request is made ready. The
-// goroutine ends with the opening; Close waits for it.
-func (s *shared) warm() {
-	s.mu.Lock()
-	s.used = true
-	s.mu.Unlock()
-	go func() { _, _ = s.open() }()
+	})
+	return s
 }
 
 // UpdateLimits implements [limit.Shared].
@@ -93,19 +74,4 @@ func (s *shared) UpdateLimits(ctx context.Context, key limit.Key, change func([]
 		return err
 	}
 	return db.UpdateLimits(ctx, key, change)
-}
-
-// Close closes the store where it was opened.
-func (s *shared) Close() error {
-	s.mu.Lock()
-	used := s.used
-	s.mu.Unlock()
-	if !used {
-		return nil
-	}
-	db, err := s.open()
-	if err != nil {
-		return nil // whoever needed it was told
-	}
-	return db.Close()
 }

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/claude-force/claude-force/internal/batch"
+	"github.com/claude-force/claude-force/internal/layer/budget"
+	"github.com/claude-force/claude-force/internal/layer/cache"
 	"github.com/claude-force/claude-force/internal/layer/record"
 	"github.com/claude-force/claude-force/internal/llm"
 	"github.com/claude-force/claude-force/internal/tasks"
@@ -177,7 +179,7 @@ func (e *Engine) withoutCall(ctx context.Context, req *llm.Request, began time.T
 		return false, nil, nil
 	}
 	if resp == nil {
-		resp, err = &llm.Response{}, &Error{Code: CodeCacheMiss, Message: "the cache has no answer to this request", Hint: "run it without --cache-only"}
+		resp, err = &llm.Response{}, cache.Missed()
 	}
 	if e.config.Bool("tracking") {
 		row := record.Row(req, resp, err, began, e.options.Now().Sub(began))
@@ -227,11 +229,7 @@ func (r *taskRunner) reserve(ctx context.Context, req *llm.Request) (held int64,
 	if req.Purse != nil {
 		ok, left := req.Purse.TryHold(nano)
 		if !ok || !known {
-			return 0, &Error{
-				Code:    CodeBudget,
-				Message: fmt.Sprintf("the cost cap of $%s would be exceeded: $%s is left, and the next request may cost up to $%s", Money(req.Purse.Cap()), Money(left), Money(nano)),
-				Hint:    "lower --max-tokens, choose a cheaper model, or raise --max-cost",
-			}
+			return 0, budget.OverPurse(nano, left, req.Purse.Cap())
 		}
 		held = nano
 		r.holds[req.RunID] = nano

@@ -297,7 +297,7 @@ func (g *Guard) hold(ctx context.Context, req *llm.Request, r Reservation) error
 	}
 	ok, left, err := req.Purse.Hold(ctx, r.Nano)
 	if err == nil && !ok {
-		err = overPurse(r.Nano, left, req.Purse.Cap())
+		err = OverPurse(r.Nano, left, req.Purse.Cap())
 	}
 	if err != nil {
 		g.release(ctx, r.ID, g.Stores)
@@ -361,7 +361,9 @@ func over(worst int64, s Standing) *llm.Error {
 	}
 }
 
-func overPurse(worst, left, most int64) *llm.Error {
+// OverPurse is the error of a call that may cost more than is left in a purse,
+// of which so much was in it at first.
+func OverPurse(worst, left, most int64) *llm.Error {
 	return &llm.Error{
 		Code:    llm.CodeBudget,
 		Message: fmt.Sprintf("the cost cap of %s would be exceeded: %s is left, and this call may cost up to %s", dollars(most), dollars(left), dollars(worst)),

@@ -157,13 +157,14 @@ func (c *Cache) Layer() llm.Layer {
 func Absent(next llm.Caller) llm.Caller {
 	return llm.CallerFunc(func(ctx context.Context, req *llm.Request, emit func(llm.Event)) (*llm.Response, error) {
 		if req.Reuse.Mode == llm.ReuseOnly {
-			return nil, missed()
+			return nil, Missed()
 		}
 		return next.Call(ctx, req, emit)
 	})
 }
 
-func missed() *llm.Error {
+// Missed is the error of who may only have a kept answer, and there is none.
+func Missed() *llm.Error {
 	return &llm.Error{
 		Code: llm.CodeCacheMiss, Message: "the cache has no answer to this request",
 		Hint: "run it without --cache-only",
@@ -189,7 +190,7 @@ func (c *caller) Call(ctx context.Context, req *llm.Request, emit func(llm.Event
 	}
 	if req.Reuse.Mode == llm.ReuseOnly {
 		c.notes.count(req.Agent, Counts{Misses: 1})
-		return nil, missed()
+		return nil, Missed()
 	}
 	return c.askOnce(ctx, req, emit)
 }
