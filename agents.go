@@ -11,16 +11,21 @@ type Agent struct {
 	Name        string `json:"name"`
 	Description string `json:"description"`
 	// Model is what the agent's file asks for; empty means the setting.
-	Model  string `json:"model"`
-	Effort string `json:"effort,omitempty"`
+	Model string `json:"model"`
+	// MinModel is the least line that a choice by itself may take; empty is no
+	// floor.
+	MinModel string `json:"min_model,omitempty"`
+	Effort   string `json:"effort,omitempty"`
 	// Origin is "claude.json" or "sub-agent".
 	Origin       string   `json:"origin"`
 	File         string   `json:"file"`
 	ContractFile string   `json:"contract,omitempty"`
 	Domains      []string `json:"domains"`
-	Priority     string   `json:"priority,omitempty"`
-	Tools        []string `json:"tools"`
-	Skills       []string `json:"skills"`
+	// Examples are tasks the agent is meant for, as its file gives them.
+	Examples []string `json:"examples,omitempty"`
+	Priority string   `json:"priority,omitempty"`
+	Tools    []string `json:"tools"`
+	Skills   []string `json:"skills"`
 	// Warnings are what was odd in the agent's files.
 	Warnings []string `json:"warnings,omitempty"`
 	// Definition and Contract are the texts that go into the prompt; only
@@ -100,9 +105,9 @@ func (e *Engine) Skills() ([]Skill, []string, error) {
 
 func summary(a *project.Agent) Agent {
 	out := Agent{
-		Name: a.Name, Description: a.Description, Model: a.Model, Effort: a.Effort,
+		Name: a.Name, Description: a.Description, Model: a.Model, MinModel: a.MinModel, Effort: a.Effort,
 		Origin: a.Origin, File: a.File, ContractFile: a.ContractFile,
-		Domains: nonNil(a.Domains), Priority: a.Priority, Tools: nonNil(a.Tools),
+		Domains: nonNil(a.Domains), Examples: a.Examples, Priority: a.Priority, Tools: nonNil(a.Tools),
 		Skills: []string{}, Warnings: texts(a.Warnings),
 	}
 	for _, s := range a.Skills {

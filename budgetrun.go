@@ -20,8 +20,12 @@ func (e *Engine) downgrade(ctx context.Context, r Run, req *llm.Request, err err
 		return nil, nil, false
 	}
 	now := e.options.Now()
+	floor := e.floorOf(r.Agent)
 	most, known := mostFor(c.Catalogue, req, int64(len(req.Body())), false, now)
 	for _, line := range []string{"opus", "sonnet", "haiku"} { // the dearest first
+		if below(line, floor) {
+			continue
+		}
 		r.Model, r.why = line, whyBudget
 		next, warnings, err := e.request(ctx, r)
 		if err != nil || !known {

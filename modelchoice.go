@@ -42,7 +42,7 @@ func (e *Engine) chooseModel(r Run, agent *project.Agent) (name, why string, err
 	if err != nil {
 		return "", "", err
 	}
-	return router.Explain(agent.Name, r.Task).Line, whyAuto, nil
+	return router.explain(agent.Name, agent.MinModel, r.Task).Line, whyAuto, nil
 }
 
 // modelOf is the model that an agent's file names, or empty.
@@ -54,12 +54,47 @@ func (e *Engine) modelOf(agent string) string {
 	return a.Model
 }
 
+// floorOf is the least line that a choice by itself may take for an agent, or
+// empty.
+func (e *Engine) floorOf(agent string) string {
+	a, _, err := e.project.Agent(agent)
+	if err != nil {
+		return ""
+	}
+	return a.MinModel
+}
+
+// lineOf is the line of a model's id, or empty for one outside the catalogue.
+func (e *Engine) lineOf(id string) string {
+	c, err := e.catalogue()
+	if err != nil {
+		return ""
+	}
+	m, ok := c.Lookup(id)
+	if !ok {
+		return ""
+	}
+	return string(m.Line)
+}
+
+// below reports whether a line is under a floor. Lines that the router does
+// not choose are above all that it does.
+func below(line, floor string) bool {
+	least, ok := route.ParseLine(floor)
+	if !ok {
+		return false
+	}
+	l, ok := route.ParseLine(line)
+	return ok && l < least
+}
+
 // newRouter returns the router with the policy of the settings.
 func (e *Engine) newRouter() (*Router, error) {
 	router, err := OpenRouter()
 	if err != nil {
 		return nil, err
 	}
+	router.floor = e.floorOf
 	p := &router.Policy
 	p.PreferCheaper = e.config.Bool("router.prefer_cheaper")
 	p.Min, _ = route.ParseLine(e.config.Text("router.min_model")) // one of the setting's choices
@@ -83,10 +118,11 @@ func (e *Engine) fallBack(ctx context.Context, r Run, req *llm.Request, err erro
 	if failure == nil || (failure.Code != CodeNotFound && failure.Code != CodeOverloaded) || ctx.Err() != nil {
 		return nil, nil, false
 	}
+	floor := e.floorOf(req.Agent)
 	for _, name := range e.config.List("fallbacks") {
 		r.Model, r.why = name, whyFallback
 		next, warnings, err := e.request(ctx, r)
-		if err != nil || slices.Contains(tried, next.Model) {
+		if err != nil || slices.Contains(tried, next.Model) || below(e.lineOf(next.Model), floor) {
 			continue
 		}
 		said = append(warnings, fmt.Sprintf("%s stands in for %s: %s", next.Model, req.Model, failure.Message))

@@ -21,6 +21,8 @@ type Router struct {
 	Policy RoutePolicy
 
 	inner *route.Router
+	// floor returns the least line of an agent, or empty; it may be nil.
+	floor func(agent string) string
 }
 
 // OpenRouter returns a router with the default policy.
@@ -46,10 +48,23 @@ type Route struct {
 }
 
 // Explain returns the choice for a task, with its reasons. The agent's name,
-// which may be empty, says whether the task is work on security.
+// which may be empty, says whether the task is work on security, and in an
+// engine's router which line is the agent's least.
 func (r *Router) Explain(agent, task string) Route {
+	floor := ""
+	if r.floor != nil && agent != "" {
+		floor = r.floor(agent)
+	}
+	return r.explain(agent, floor, task)
+}
+
+func (r *Router) explain(agent, floor, task string) Route {
 	a := r.inner.Assess(agent, task)
-	line, raised := r.Policy.Choose(a)
+	policy := r.Policy
+	if least, ok := route.ParseLine(floor); ok {
+		policy.Min = max(policy.Min, least)
+	}
+	line, raised := policy.Choose(a)
 	return Route{Difficulty: a.Difficulty, Line: line.String(), Raised: raised, Security: a.Security, Reasons: a.Reasons}
 }
 

@@ -36,10 +36,15 @@ type Agent struct {
 	DisallowedTools []string
 	// Domains are the fields the agent is meant for.
 	Domains []string
+	// Examples are tasks the agent is meant for, in a user's words.
+	Examples []string
 	// Priority is a number or a word, as written; "" if none is given.
 	Priority string
 	// Model is a line, an id or "" for whatever the caller uses ("inherit").
 	Model string
+	// MinModel is the least line of models that a choice by itself may take for
+	// the agent; "" if none is given.
+	MinModel string
 	// Effort is as written; "" if none is given.
 	Effort string
 	// MaxTurns is the most turns of a run with tools; 0 if none is given.
@@ -49,12 +54,12 @@ type Agent struct {
 }
 
 // agentKeys are the keys of a sub-agent's front matter: those of Claude Code,
-// and the three that claude.json gives its agents.
+// and those that claude.json gives its agents.
 var agentKeys = []string{
 	"name", "description", "tools", "disallowedTools", "model", "permissionMode", "maxTurns", "skills",
 	"mcpServers", "hooks", "memory", "background", "omitClaudeMd", "effort", "isolation", "color",
 	"initialPrompt", "experimental",
-	"contract", "domains", "priority",
+	"contract", "domains", "priority", "min_model", "examples",
 }
 
 // maxSkills bounds the skills of one agent.
@@ -151,8 +156,10 @@ func (b *builder) describe() {
 	a.Tools = md.strings("tools")
 	a.DisallowedTools = md.strings("disallowedTools")
 	a.Domains = md.strings("domains")
+	a.Examples = md.strings("examples")
 	a.Priority = md.text("priority")
 	a.Model = md.text("model")
+	a.MinModel = b.minModel()
 	a.Effort = md.text("effort")
 	a.MaxTurns = md.number("maxTurns")
 	if a.Model == "inherit" {
@@ -167,17 +174,38 @@ func (b *builder) override(e *entry) {
 	if e.domains != nil {
 		a.Domains = e.domains
 	}
+	if e.examples != nil {
+		a.Examples = e.examples
+	}
 	if e.priority != "" {
 		a.Priority = e.priority
 	}
 	if e.model != "" {
 		a.Model = e.model
 	}
+	if e.minModel != "" {
+		a.MinModel = e.minModel
+	}
 	if a.Model == "inherit" {
 		a.Model = ""
 	}
 	a.Warnings = append(a.Warnings, e.warnings...)
 }
+
+// minModel returns the least line that front matter names.
+func (b *builder) minModel() string {
+	name := b.md.text("min_model")
+	if name == "" || isLine(name) {
+		return name
+	}
+	b.md.warn(b.md.get("min_model"), fmt.Sprintf("min_model %q is left out: it is %s", name, lineNames))
+	return ""
+}
+
+// lineNames says which lines of models a choice by itself is made from.
+const lineNames = "haiku, sonnet or opus"
+
+func isLine(name string) bool { return name == "haiku" || name == "sonnet" || name == "opus" }
 
 // contract returns the contract that front matter names.
 func (b *builder) contract() written {

@@ -28,6 +28,8 @@ type entry struct {
 	domains      []string // nil if not given
 	priority     string
 	model        string
+	minModel     string
+	examples     []string // nil if not given
 	err          *Error
 	warnings     []Warning
 }
@@ -70,7 +72,7 @@ var (
 		// Written by earlier versions; nothing here depends on them.
 		"governance", "skills_integration", "paths", "rules",
 	}
-	entryKeys = []string{"file", "contract", "domains", "priority", "model"}
+	entryKeys = []string{"file", "contract", "domains", "priority", "model", "min_model", "examples"}
 )
 
 // configParser collects what claude.json says.
@@ -194,8 +196,14 @@ func (p *configParser) entry(m member) entry {
 			e.contract = p.path(&e, name, n)
 		case "model":
 			e.model = p.string(&e, name, n)
+		case "min_model":
+			if e.minModel = p.string(&e, name, n); e.minModel != "" && !isLine(e.minModel) {
+				e.err = p.fault(BadAgent, n.offset, fmt.Sprintf("%s must be %s", name, lineNames), "correct its value")
+			}
 		case "domains":
 			e.domains = p.list(&e, name, n)
+		case "examples":
+			e.examples = p.list(&e, name, n)
 		case "priority":
 			if e.priority = n.text; n.kind != isNumber && n.kind != isText && n.kind != isNull {
 				e.err = p.wrong(BadAgent, n, name, "a number or text")

@@ -40,15 +40,17 @@ func (a *app) routeExplainCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			router, err := claudeforce.OpenRouter()
-			if err != nil {
-				return err
-			}
-			route := router.Explain(agent, task)
-			if a.json {
-				return a.printJSON(route)
-			}
-			return a.showRoute(route)
+			return a.with(func(e *claudeforce.Engine) error {
+				router, err := e.Router()
+				if err != nil {
+					return err
+				}
+				route := router.Explain(agent, task)
+				if a.json {
+					return a.printJSON(route)
+				}
+				return a.showRoute(route)
+			})
 		},
 	}
 	cmd.Flags().StringVar(&f.task, "task", "", "the task (default: stdin)")
