@@ -129,6 +129,7 @@ func (e *Engine) stack(api llm.Caller, prices *model.Catalogue, reuse *answers) 
 		recorded,
 		joins,
 		kept,
+		e.prefixes(prices),
 		warmup.Layer(warmup.Options{Now: e.options.Now}),
 		e.limiter().Layer(),
 		e.guard().Layer(),

@@ -3,6 +3,7 @@ package claudeforce
 import (
 	"context"
 
+	"github.com/claude-force/claude-force/internal/layer/breakpoint"
 	"github.com/claude-force/claude-force/internal/llm"
 	"github.com/claude-force/claude-force/internal/model"
 	"github.com/claude-force/claude-force/internal/prompt"
@@ -34,7 +35,10 @@ type Estimate struct {
 	// cache; Output is the answer.
 	Input  Range `json:"input_tokens"`
 	Prefix int64 `json:"prefix_tokens"`
-	Output Range `json:"output_tokens"`
+	// PrefixTTL is how long the prompt cache is asked to keep the prefix, by
+	// how far apart this agent's runs were: "5m", "1h", or empty for not at all.
+	PrefixTTL string `json:"prefix_ttl"`
+	Output    Range  `json:"output_tokens"`
 	// Exact says that the API counted the prompt.
 	Exact bool `json:"exact"`
 	// Calibrated is how many earlier runs the estimate of the prompt was
@@ -69,7 +73,12 @@ func (e *Engine) Estimate(ctx context.Context, r Run, exact bool) (*Estimate, er
 		return nil, llm.AsError(err)
 	}
 	m, _ := c.Lookup(req.Model)
+	req = e.withPlan(ctx, req, c.Catalogue)
 	out := &Estimate{Agent: req.Agent, Model: req.Model, Exact: exact, Warnings: append([]string{}, warnings...)}
+	out.PrefixTTL = req.PrefixTTL()
+	if said := shortPrefix(req, m); said != "" {
+		out.Warnings = append(out.Warnings, said)
+	}
 	if exact {
 		err = e.countInput(ctx, req, m, out)
 	} else {
@@ -127,9 +136,7 @@ func (e *Engine) estimateInput(ctx context.Context, req *llm.Request, m *model.M
 }
 
 // cached reports whether the prompt cache keeps a request's prefix.
-func cached(req *llm.Request) bool {
-	return len(req.System) > 0 && req.System[len(req.System)-1].CacheTTL != ""
-}
+func cached(req *llm.Request) bool { return req.PrefixTTL() != "" }
 
 func prefixTokens(req *llm.Request, family string) int64 {
 	_, n := prompt.Tokens(llm.Params{System: req.System}, family)
@@ -183,6 +190,9 @@ func (e *Engine) priceEstimate(req *llm.Request, m *model.Model, out *Estimate) 
 	now := e.options.Now()
 	price := func(read, write, input, output int64) (Money, bool) {
 		usage := model.Usage{CacheRead: read, CacheWrite5m: write, Input: input, Output: output}
+		if req.PrefixTTL() == breakpoint.Long {
+			usage.CacheWrite5m, usage.CacheWrite1h = 0, write
+		}
 		return m.Price(usage, model.Terms{Fast: req.Speed == "fast", Geo: req.Geo}, now)
 	}
 	if m == nil {

@@ -261,3 +261,26 @@ func appendBlocks(b []byte, blocks []Block) []byte {
 	}
 	return append(b, ']')
 }
+
+// PrefixTTL is how long the prompt cache keeps the system prompt: "5m", "1h",
+// or empty where it does not end with a breakpoint.
+func (r *Request) PrefixTTL() string {
+	if len(r.System) == 0 {
+		return ""
+	}
+	return r.System[len(r.System)-1].CacheTTL
+}
+
+// WithPrefixTTL returns the request with another lifetime of its system prompt,
+// or, for an empty one, without the breakpoint. A request without a system
+// prompt is returned as it is.
+func (r *Request) WithPrefixTTL(ttl string) *Request {
+	if len(r.System) == 0 {
+		return r
+	}
+	out := *r
+	out.System = slices.Clone(r.System)
+	out.System[len(out.System)-1].CacheTTL = ttl
+	out.body = render(&out.Params)
+	return &out
+}
