@@ -21,6 +21,7 @@ import (
 	"github.com/claude-force/claude-force/internal/model"
 	"github.com/claude-force/claude-force/internal/project"
 	"github.com/claude-force/claude-force/internal/sim"
+	"github.com/claude-force/claude-force/internal/telemetry"
 )
 
 // Engine runs agents. Everything that touches a model goes through it, and it
@@ -46,8 +47,11 @@ type Engine struct {
 	limiterOpen atomic.Bool
 	guard       func() *budget.Guard
 	router      func() (*Router, error)
-	shared      *shared // nil in a demo
-	trouble     trouble
+	telemetry   func() (*telemetry.Telemetry, error)
+	// telling guards Close against making what was never used.
+	telling atomic.Bool
+	shared  *shared // nil in a demo
+	trouble trouble
 }
 
 // Open reads the settings and finds the project. It makes no connection and
@@ -74,6 +78,7 @@ func Open(o Options) (*Engine, error) {
 	e.limiter = sync.OnceValue(e.newLimiter)
 	e.guard = sync.OnceValue(e.newGuard)
 	e.router = sync.OnceValues(e.newRouter)
+	e.telemetry = sync.OnceValues(e.newTelemetry)
 	if !o.Demo {
 		e.shared = newShared(e.paths.Shared)
 	}
@@ -86,6 +91,7 @@ func (e *Engine) Close() error {
 	if c, err := e.client(); err == nil {
 		c.Close()
 	}
+	e.endTelemetry()
 	var err error
 	if e.limiterOpen.Load() {
 		e.limiter().Close() // gives its leases back
@@ -112,7 +118,7 @@ func (e *Engine) Close() error {
 
 // stack is the way of every call to a model, the outermost layer first. A new
 // gain is one more line.
-func (e *Engine) stack(api llm.Caller, prices *model.Catalogue, reuse *answers) llm.Caller {
+func (e *Engine) stack(api llm.Caller, prices *model.Catalogue, reuse *answers, spans *telemetry.Telemetry) llm.Caller {
 	price := priceOf(prices, e.options.Now)
 	joins, kept := reuse.layers(price)
 	var recorded llm.Layer
@@ -126,6 +132,7 @@ func (e *Engine) stack(api llm.Caller, prices *model.Catalogue, reuse *answers) 
 	}
 	return llm.Stack(
 		api,
+		spans.RunLayer(),
 		recorded,
 		joins,
 		kept,
@@ -134,6 +141,7 @@ func (e *Engine) stack(api llm.Caller, prices *model.Catalogue, reuse *answers) 
 		e.limiter().Layer(),
 		e.guard().Layer(),
 		charge.Layer(charge.Options{Store: exchanges, Catalogue: prices, Now: e.options.Now}),
+		spans.ExchangeLayer(),
 	)
 }
 
@@ -146,7 +154,11 @@ func (e *Engine) newCaller() (llm.Caller, error) {
 	if err != nil {
 		return nil, err
 	}
-	return e.stack(client, c.Catalogue, e.answers()), nil
+	spans, err := e.telemetry()
+	if err != nil {
+		return nil, err
+	}
+	return e.stack(client, c.Catalogue, e.answers(), spans), nil
 }
 
 // openProject finds the project, or takes the built-in library.
