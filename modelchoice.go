@@ -22,6 +22,7 @@ const (
 	whyAuto     = "auto"     // the router chose it
 	whyBudget   = "budget"   // a dearer one was over a cap
 	whyFallback = "fallback" // another one was not to be had
+	whyCascade  = "cascade"  // a cheaper one tries first, or was not good enough
 )
 
 // chooseModel goes from the run to the agent's file to the setting, and says

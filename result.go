@@ -55,6 +55,10 @@ type Run struct {
 	// OverBudget makes the run although a budget is in the way; what it costs
 	// counts all the same.
 	OverBudget bool
+	// Cascade has cheaper models try first: each answer that is whole is checked
+	// by the cheapest model, and the next dearer one is called where it fails.
+	// The model that would be called without it has the last word.
+	Cascade bool
 	// Tags are marks of the user's own, by which the ledger adds up: at most 16,
 	// with keys of letters, digits, dots, dashes, slashes and underscores.
 	Tags map[string]string
@@ -98,7 +102,8 @@ type Result struct {
 	// "off" a call that no cache was asked before.
 	Cache string
 	Usage Usage
-	// Cost is the sum of all attempts; nil where the price is not known.
+	// Cost is the sum of all attempts, and of the tries of a cascade; nil where
+	// the price is not known.
 	Cost *Money
 	// Saved is what a call would have cost that was not made.
 	Saved    Money
@@ -109,6 +114,8 @@ type Result struct {
 	// Simulated says that no model was called: the cost is what a call like
 	// this would have cost.
 	Simulated bool
+	// Tries are the other calls that a cascade made, in their order.
+	Tries []Try
 	// Warnings are for the user, one sentence each.
 	Warnings []string
 	// Err is why the run failed, or nil.
@@ -138,11 +145,12 @@ func (r *Result) MarshalJSON() ([]byte, error) {
 		Attempts   int        `json:"attempts"`
 		RequestID  string     `json:"request_id"`
 		Simulated  bool       `json:"simulated,omitempty"`
+		Tries      []Try      `json:"tries,omitempty"`
 		Warnings   []string   `json:"warnings"`
 		Err        *errorJSON `json:"error"`
 	}{
 		r.RunID, r.Agent, r.Model, r.Success, r.Output, r.Partial, r.StopReason, r.Cache, r.Usage,
-		r.Cost, r.Saved, r.Duration.Milliseconds(), r.Attempts, r.RequestID, r.Simulated, warnings, errorDocument(r.Err),
+		r.Cost, r.Saved, r.Duration.Milliseconds(), r.Attempts, r.RequestID, r.Simulated, r.Tries, warnings, errorDocument(r.Err),
 	})
 }
 

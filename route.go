@@ -60,12 +60,25 @@ func (r *Router) Explain(agent, task string) Route {
 
 func (r *Router) explain(agent, floor, task string) Route {
 	a := r.inner.Assess(agent, task)
-	policy := r.Policy
-	if least, ok := route.ParseLine(floor); ok {
-		policy.Min = max(policy.Min, least)
-	}
-	line, raised := policy.Choose(a)
+	line, raised := r.policy(floor).Choose(a)
 	return Route{Difficulty: a.Difficulty, Line: line.String(), Raised: raised, Security: a.Security, Reasons: a.Reasons}
+}
+
+// policy is the router's with the floor of an agent.
+func (r *Router) policy(floor string) RoutePolicy {
+	p := r.Policy
+	if least, ok := route.ParseLine(floor); ok {
+		p.Min = max(p.Min, least)
+	}
+	return p
+}
+
+// least is the least line that a choice by itself may take for a task.
+func (r *Router) least(agent, floor, task string) route.Line {
+	a := r.inner.Assess(agent, task)
+	a.Difficulty = 0
+	line, _ := r.policy(floor).Choose(a)
+	return line
 }
 
 // RouteLabel is what is known of one task: whether a cheap and a dear model

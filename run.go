@@ -23,6 +23,9 @@ const MaxTask = 32 << 20
 // and nothing was spent. A run that began and failed returns both: the result
 // with what there is, and the same *[Error] that it holds.
 func (e *Engine) Run(ctx context.Context, r Run) (*Result, error) {
+	if r.Cascade {
+		return e.cascade(ctx, r)
+	}
 	req, warnings, err := e.request(ctx, r)
 	if err != nil {
 		return nil, err
@@ -120,20 +123,24 @@ func (e *Engine) prepare(ctx context.Context, r Run, agent *project.Agent) (*llm
 	}
 	params, warnings := prompt.Assemble(in)
 	warnings = append(append([]string{}, in.Model.Warnings...), warnings...)
-	sum := sha256.Sum256([]byte(r.Task))
-	req := llm.New(params, llm.Labels{
-		RunID: e.options.NewID(), Agent: agent.Name, Requested: in.Model.Requested,
-		TaskHash: hex.EncodeToString(sum[:8]), Why: why, Branch: e.branch(), Tags: books.Tags(r.Tags),
-	})
-	req.Reuse = e.reuse(r, req)
-	req.Background, req.WarmUp = r.Background, r.warmUp
-	req.Purse, req.OverBudget = e.purse(r), r.OverBudget
+	req := e.label(params, r, llm.Labels{Agent: agent.Name, Requested: in.Model.Requested, Why: why})
 	if m := in.Model.Model; m != nil {
 		if err := e.checkSize(ctx, req, m); err != nil {
 			return nil, nil, err
 		}
 	}
 	return req, warnings, nil
+}
+
+// label makes the request of a run, with what the run says of itself.
+func (e *Engine) label(params llm.Params, r Run, l llm.Labels) *llm.Request {
+	sum := sha256.Sum256([]byte(r.Task))
+	l.RunID, l.TaskHash, l.Branch, l.Tags = e.options.NewID(), hex.EncodeToString(sum[:8]), e.branch(), books.Tags(r.Tags)
+	req := llm.New(params, l)
+	req.Reuse = e.reuse(r, req)
+	req.Background, req.WarmUp = r.Background, r.warmUp
+	req.Purse, req.OverBudget = e.purse(r), r.OverBudget
+	return req
 }
 
 // purse is what a run may cost; nil is no bound.

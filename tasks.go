@@ -84,6 +84,9 @@ func (e *Engine) RunTasks(ctx context.Context, t Tasks) (*TaskReport, error) {
 	if err != nil {
 		return nil, err
 	}
+	if lane == LaneBatch && t.Defaults.Cascade {
+		return nil, usageError("a cascade needs calls, and these tasks go by Message Batches", "leave --cascade out, or use --via api")
+	}
 	r := &taskRunner{
 		engine: e, tasks: t, most: e.config.Count("concurrency"),
 		progress: tasks.NewProgress(e.options.Now, t.Size),

@@ -24,10 +24,13 @@ type runFlags struct {
 	stream         bool
 	noTrack        bool
 	estimate       bool
+	cascade        bool
 	costFlags
 	reuseFlags
 	tagFlags
 }
+
+const cascadeUsage = "let cheaper models try first, check each answer, and call the next dearer one where it fails"
 
 func (a *app) runCommand() *cobra.Command {
 	run := &cobra.Command{Use: "run", Short: "Run an agent, or a file of tasks", Args: groupArgs, RunE: showHelp}
@@ -65,10 +68,12 @@ terminal. The answer goes to stdout; warnings and the cost go to stderr.`,
 	fl.BoolVar(&f.stream, "stream", false, "print the answer as it comes")
 	fl.BoolVar(&f.noTrack, "no-track", false, "keep this run out of the ledger")
 	fl.BoolVar(&f.estimate, "estimate", false, "say what the run will take, and do not make it")
+	fl.BoolVar(&f.cascade, "cascade", false, cascadeUsage)
 	f.costFlags.add(cmd, "run")
 	f.reuseFlags.add(cmd)
 	f.tagFlags.add(cmd)
 	cmd.MarkFlagsMutuallyExclusive("task", "task-file")
+	cmd.MarkFlagsMutuallyExclusive("cascade", "estimate")
 	return cmd
 }
 
@@ -119,7 +124,7 @@ func (a *app) runAgent(cmd *cobra.Command, name string, f *runFlags) error {
 	}
 	defer out.abandon()
 	f.set(a.settings)
-	r := claudeforce.Run{Reuse: f.reuse(), Agent: name, Task: task, Model: f.model, MaxTokens: f.maxTokens, Effort: f.effort, Timeout: f.timeout}
+	r := claudeforce.Run{Reuse: f.reuse(), Agent: name, Task: task, Model: f.model, MaxTokens: f.maxTokens, Effort: f.effort, Timeout: f.timeout, Cascade: f.cascade}
 	if r.Tags, err = f.tags(); err != nil {
 		return err
 	}
@@ -222,6 +227,9 @@ func (a *app) summarise(r *claudeforce.Result) {
 	attempts := ""
 	if r.Attempts > 1 {
 		attempts = fmt.Sprintf(" · %d attempts", r.Attempts)
+	}
+	for _, t := range r.Tries {
+		a.note("%s · %s · %s", t.Agent, t.Model, t.Verdict)
 	}
 	u := r.Usage
 	in := u.InputTokens + u.CacheCreationInputTokens + u.CacheReadInputTokens

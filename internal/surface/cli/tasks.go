@@ -22,6 +22,7 @@ type taskFlags struct {
 	timeout             time.Duration
 	resume, retryFailed bool
 	noWarmUp, noTrack   bool
+	cascade             bool
 	via, by             string
 	costFlags
 	reuseFlags
@@ -59,6 +60,7 @@ some failed.`,
 	fl.BoolVar(&f.noTrack, "no-track", false, "keep these runs out of the ledger")
 	fl.StringVar(&f.via, "via", "api", "lane to the API: api (a call for each task), batch (Message Batches at half the price, within a day) or auto")
 	fl.StringVar(&f.by, "by", "", "with --via auto, when all must be done, as 6h: batches are used where there is time")
+	fl.BoolVar(&f.cascade, "cascade", false, cascadeUsage)
 	f.costFlags.add(cmd, "whole file")
 	f.reuseFlags.add(cmd)
 	f.tagFlags.add(cmd)
@@ -133,7 +135,7 @@ func (a *app) runTasks(cmd *cobra.Command, name string, f *taskFlags) error {
 	t := claudeforce.Tasks{
 		In: in, Size: size, Out: a.Out, Resume: f.resume, RetryFailed: f.retryFailed, NoWarmUp: f.noWarmUp,
 		Via: claudeforce.Lane(f.via), By: by, MaxCost: most,
-		Defaults: claudeforce.Run{Model: f.model, MaxTokens: f.maxTokens, Timeout: f.timeout, Reuse: f.reuse(), Tags: tags},
+		Defaults: claudeforce.Run{Model: f.model, MaxTokens: f.maxTokens, Timeout: f.timeout, Reuse: f.reuse(), Tags: tags, Cascade: f.cascade},
 	}
 	if f.output != "-" {
 		t.OutFile = f.output
