@@ -50,6 +50,8 @@ type Engine struct {
 	telemetry   func() (*telemetry.Telemetry, error)
 	// telling guards Close against making what was never used.
 	telling atomic.Bool
+	// noted counts the runs whose task could be noted.
+	noted   atomic.Int64
 	shared  *shared // nil in a demo
 	trouble trouble
 }

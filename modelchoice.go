@@ -108,6 +108,41 @@ func (e *Engine) newRouter() (*Router, error) {
 	return router, nil
 }
 
+// wholeRuns is how many runs of a process have the difficulty of their task
+// kept; of more, a sample says as much.
+const wholeRuns = 256
+
+// noteDifficulty keeps how hard the task of a call was, for calibration.
+func (e *Engine) noteDifficulty(req *llm.Request, resp *llm.Response, task string) {
+	if resp == nil || resp.Attempts == 0 || e.options.Demo || !e.config.Bool("tracking") {
+		return
+	}
+	if e.noted.Add(1) > wholeRuns && !sampled(req.RunID) {
+		return
+	}
+	router, err := e.router()
+	if err != nil {
+		return
+	}
+	if db, err := e.ledger.store(); err == nil {
+		_ = db.SaveDifficulty(router.inner.Assess(req.Agent, task).Difficulty) // a task more or less
+	}
+}
+
+// CalibrateRouter returns thresholds with which about dearShare (0 to 1) of the
+// latest tasks that this project's ledger knows would have gone to opus.
+func (e *Engine) CalibrateRouter(ctx context.Context, dearShare float64) (RouteCalibration, error) {
+	var past []float64
+	db, err := e.pastRuns()
+	if err == nil && db != nil {
+		past, err = db.Difficulties(ctx)
+	}
+	if err != nil {
+		return RouteCalibration{}, llm.AsError(err)
+	}
+	return calibrate(past, dearShare)
+}
+
 // Router is the router with the policy of this engine's settings.
 func (e *Engine) Router() (*Router, error) { return e.router() }
 

@@ -184,16 +184,20 @@ type RouteCalibration struct {
 // Calibrate returns thresholds with which about dearShare (0 to 1) of these
 // tasks go to opus.
 func (r *Router) Calibrate(tasks []string, dearShare float64) (RouteCalibration, error) {
-	c := RouteCalibration{Tasks: len(tasks), Shares: map[string]float64{}}
-	switch {
-	case !(0 <= dearShare && dearShare <= 1):
-		return c, usageError("the share of the dear model must be between 0 and 1", "0.3 sends three tasks of ten to opus")
-	case len(tasks) == 0:
-		return c, usageError("there are no tasks to calibrate with", "give tasks like those to come: a few hundred say more than ten")
-	}
 	difficulties := make([]float64, len(tasks))
 	for i, task := range tasks {
 		difficulties[i] = r.inner.Assess("", task).Difficulty
+	}
+	return calibrate(difficulties, dearShare)
+}
+
+func calibrate(difficulties []float64, dearShare float64) (RouteCalibration, error) {
+	c := RouteCalibration{Tasks: len(difficulties), Shares: map[string]float64{}}
+	switch {
+	case !(0 <= dearShare && dearShare <= 1):
+		return c, usageError("the share of the dear model must be between 0 and 1", "0.3 sends three tasks of ten to opus")
+	case len(difficulties) == 0:
+		return c, usageError("there are no tasks to calibrate with", "give tasks like those to come, as JSONL, or run some: a few hundred say more than ten")
 	}
 	policy := route.Calibrate(difficulties, dearShare)
 	c.Thresholds.Sonnet, c.Thresholds.Opus = policy.SonnetFrom, policy.OpusFrom
@@ -202,7 +206,7 @@ func (r *Router) Calibrate(tasks []string, dearShare float64) (RouteCalibration,
 	}
 	for _, d := range difficulties {
 		line, _ := policy.Choose(route.Assessment{Difficulty: d})
-		c.Shares[line.String()] += 1 / float64(len(tasks))
+		c.Shares[line.String()] += 1 / float64(len(difficulties))
 	}
 	return c, nil
 }

@@ -60,6 +60,7 @@ func (e *Engine) Run(ctx context.Context, r Run) (*Result, error) {
 	}
 	took := e.options.Now().Sub(began)
 	e.sample(req, resp)
+	e.noteDifficulty(req, resp, r.Task)
 	warnings = append(warnings, e.budgetWarnings(ctx, req, resp)...)
 	return e.result(req, resp, err, took, append(warnings, e.trouble.drain()...))
 }

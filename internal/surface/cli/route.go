@@ -3,6 +3,7 @@ package cli
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -302,24 +303,10 @@ func (a *app) routeCalibrateCommand() *cobra.Command {
 		Use:   "calibrate --dear-share SHARE [FILE|-]",
 		Short: "Find thresholds for your own tasks",
 		Long: `Find thresholds with which a share of your own tasks goes to opus. The tasks
-are JSONL {"task"}, such as a task file: the ledger keeps only their hashes.`,
+are those of the ledger's latest runs, or JSONL {"task"}, such as a task file.`,
 		Args: cobra.MaximumNArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
-			name := "-"
-			if len(args) > 0 {
-				name = args[0]
-			} else if isTerminal(a.In) {
-				return inputError("there are no tasks to calibrate with", `name a file of JSONL {"task"}: the ledger keeps only the hashes of past tasks`)
-			}
-			tasks, err := a.readTasksOnly(name)
-			if err != nil {
-				return err
-			}
-			router, err := claudeforce.OpenRouter()
-			if err != nil {
-				return err
-			}
-			c, err := router.Calibrate(tasks, share)
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := a.calibrate(cmd.Context(), args, share)
 			if err != nil {
 				return err
 			}
@@ -334,6 +321,32 @@ are JSONL {"task"}, such as a task file: the ledger keeps only their hashes.`,
 	}
 	cmd.Flags().Float64Var(&share, "dear-share", 0.3, "share of the tasks that shall go to opus, 0 to 1")
 	return cmd
+}
+
+// calibrate takes the tasks of a file or of stdin; where there are none, those
+// of the ledger.
+func (a *app) calibrate(ctx context.Context, args []string, share float64) (c claudeforce.RouteCalibration, err error) {
+	var tasks []string
+	if len(args) > 0 {
+		tasks, err = a.readTasksOnly(args[0])
+	} else if !isTerminal(a.In) {
+		tasks, err = a.readTasksOnly("-")
+	}
+	if err != nil {
+		return c, err
+	}
+	if len(args) == 0 && len(tasks) == 0 {
+		err = a.with(func(e *claudeforce.Engine) error {
+			c, err = e.CalibrateRouter(ctx, share)
+			return err
+		})
+		return c, err
+	}
+	router, err := claudeforce.OpenRouter()
+	if err != nil {
+		return c, err
+	}
+	return router.Calibrate(tasks, share)
 }
 
 func (a *app) readTasksOnly(name string) ([]string, error) {
