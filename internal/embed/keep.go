@@ -3,6 +3,7 @@ package embed
 import (
 	"context"
 	"crypto/sha256"
+	"fmt"
 	"math"
 )
 
@@ -97,6 +98,9 @@ func (k *Kept) fill(ctx context.Context, space string, texts []string, at []int,
 	made, err := k.from.Embed(ctx, ask)
 	if err != nil {
 		return err
+	}
+	if len(made) != len(at) {
+		return fmt.Errorf("embed texts: got %d vectors for %d texts", len(made), len(at))
 	}
 	put := make([]key, len(at))
 	for i, place := range at {

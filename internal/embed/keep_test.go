@@ -157,3 +157,14 @@ func TestKeepReturnsTheEmbeddersError(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// silent has no vectors.
+type silent struct{ counting }
+
+func (*silent) Embed(context.Context, []string) ([][]float32, error) { return nil, nil }
+
+func TestKeepCountsTheVectors(t *testing.T) {
+	if _, err := embed.Keep(&silent{}, &shelf{}).Embed(t.Context(), numbered(2)); err == nil {
+		t.Error("two vectors are missing")
+	}
+}

@@ -44,8 +44,9 @@ func finite(x float32) float64 {
 	return 0
 }
 
-// short rounds to 16 significant bits, so that a product with a code is exact.
+// short rounds to 17 significant bits: with the 7 of a code a product has the 24
+// of a float32, and is exact.
 func short(scale float64) float32 {
 	fraction, exponent := math.Frexp(scale)
-	return float32(math.Ldexp(math.Round(math.Ldexp(fraction, 16)), exponent-16))
+	return float32(math.Ldexp(math.Round(math.Ldexp(fraction, 17)), exponent-17))
 }

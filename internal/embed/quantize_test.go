@@ -43,6 +43,7 @@ func length(v []float32) float64 {
 // Rounding keeps the length, and what was rounded once stays as it is.
 func FuzzQuantize(f *testing.F) {
 	f.Add([]byte{0, 0, 128, 63, 0, 0, 0, 63, 1, 2, 3, 60})
+	f.Add([]byte{0, 'z', 0x98, 0x47, 1, 1, 1, 0x40}) // whose scale is rounded far
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var v []float32
 		for ; len(data) >= 4; data = data[4:] {
