@@ -125,8 +125,9 @@ type taskRunner struct {
 	progress *tasks.Progress
 	purse    *llm.Purse // nil: no bound
 	running  sync.WaitGroup
-	// batches and batchesEnded are the last that was told of them.
+	// batches, batchesEnded and batchTrouble are the last that was told of them.
 	batches, batchesEnded int
+	batchTrouble          string
 	stopped               chan struct{} // closed by the first error that ends all
 	ended                 chan struct{} // a run has ended
 

@@ -294,8 +294,17 @@ func (r *taskRunner) reason(ctx context.Context) error {
 	return llm.ContextError(ctx)
 }
 
-// batchProgress says when batches come to the API and when they end.
+// batchProgress says when batches come to the API and when they end, and why
+// they wait for something else.
 func (r *taskRunner) batchProgress(p batch.Progress) {
+	why := ""
+	if p.Err != nil {
+		why = "batches wait: " + llm.AsError(p.Err).Message
+	}
+	if why != r.batchTrouble {
+		r.batchTrouble = why
+		r.notify(why)
+	}
 	if p.Batches == r.batches && p.Ended == r.batchesEnded {
 		return
 	}
