@@ -65,7 +65,7 @@ func (e *Engine) cascade(ctx context.Context, r Run) (*Result, error) {
 	}
 	for _, line := range cheaper {
 		try := r
-		try.Model, try.why, try.Emit = line, whyCascade, nil
+		try.Model, try.why, try.Emit, try.onTrial = line, whyCascade, nil, true
 		result, err := e.Run(ctx, try)
 		if err != nil && !escalates(err) {
 			return done(result, err)
@@ -82,9 +82,7 @@ func (e *Engine) cascade(ctx context.Context, r Run) (*Result, error) {
 		check, good := e.judge(ctx, r, agent, result)
 		if good {
 			tries = append(tries, check)
-			if r.Emit != nil {
-				r.Emit(Event{Kind: EventText, Text: result.Output})
-			}
+			e.accept(ctx, r, result)
 			return done(result, nil)
 		}
 		answer.Verdict = "not good enough"
@@ -95,6 +93,14 @@ func (e *Engine) cascade(ctx context.Context, r Run) (*Result, error) {
 		r.why = whyCascade
 	}
 	return done(e.Run(ctx, r))
+}
+
+// accept shows and keeps an answer that passed.
+func (e *Engine) accept(ctx context.Context, r Run, answer *Result) {
+	if r.Emit != nil {
+		r.Emit(Event{Kind: EventText, Text: answer.Output})
+	}
+	e.memory.accept(ctx, r, answer)
 }
 
 // add counts the other tries of a cascade.
@@ -182,6 +188,7 @@ func (e *Engine) judge(ctx context.Context, r Run, agent *project.Agent, answer 
 	if judge.Model == nil || judge.Model.StructuredOutput {
 		params.OutputFormat = json.RawMessage(judgeSchema)
 	}
+	r.Memory = MemoryOff
 	req := e.label(params, r, llm.Labels{Agent: cascadeJudge, Requested: judge.Requested, Why: whyCascade})
 	check.RunID, check.Model = req.RunID, req.Model
 	caller, err := e.caller()

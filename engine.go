@@ -47,6 +47,7 @@ type Engine struct {
 	limiterOpen atomic.Bool
 	guard       func() *budget.Guard
 	router      func() (*Router, error)
+	memory      *pastWork
 	telemetry   func() (*telemetry.Telemetry, error)
 	// telling guards Close against making what was never used.
 	telling atomic.Bool
@@ -80,6 +81,7 @@ func Open(o Options) (*Engine, error) {
 	e.limiter = sync.OnceValue(e.newLimiter)
 	e.guard = sync.OnceValue(e.newGuard)
 	e.router = sync.OnceValues(e.newRouter)
+	e.memory = e.newPastWork()
 	e.telemetry = sync.OnceValues(e.newTelemetry)
 	if !o.Demo {
 		e.shared = newShared(e.paths.Shared)
@@ -106,6 +108,7 @@ func (e *Engine) Close() error {
 			err = cacheErr
 		}
 	}
+	e.memory.close()
 	if ledgerErr := e.ledger.Close(); err == nil {
 		err = ledgerErr
 	}
@@ -138,6 +141,7 @@ func (e *Engine) stack(api llm.Caller, prices *model.Catalogue, reuse *answers, 
 		recorded,
 		joins,
 		kept,
+		e.memory.layer(prices),
 		e.prefixes(prices),
 		warmup.Layer(warmup.Options{Now: e.options.Now}),
 		e.limiter().Layer(),

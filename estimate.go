@@ -73,7 +73,7 @@ func (e *Engine) Estimate(ctx context.Context, r Run, exact bool) (*Estimate, er
 		return nil, llm.AsError(err)
 	}
 	m, _ := c.Lookup(req.Model)
-	req = e.withPlan(ctx, req, c.Catalogue)
+	req = e.withPlan(ctx, e.withPastWork(ctx, req), c.Catalogue)
 	out := &Estimate{Agent: req.Agent, Model: req.Model, Exact: exact, Warnings: append([]string{}, warnings...)}
 	out.PrefixTTL = req.PrefixTTL()
 	if said := shortPrefix(req, m); said != "" {

@@ -61,7 +61,7 @@ func (e *Engine) newPlanner(o PlanOptions) (*planner, error) {
 	}
 	p := &planner{
 		engine: e, options: o, catalogue: c, now: e.options.Now(),
-		runner: taskRunner{tasks: Tasks{Defaults: o.Defaults}}, reader: tasks.NewReader(o.In),
+		runner: taskRunner{engine: e, tasks: Tasks{Defaults: o.Defaults}}, reader: tasks.NewReader(o.In),
 		kinds: map[kindName]*planKind{}, prefixes: map[[2]string]*plan.Prefix{},
 	}
 	p.tier, _ = model.Tier(o.Tier)

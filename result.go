@@ -43,6 +43,9 @@ type Run struct {
 	// Reuse says whether an earlier answer may stand in; empty leaves it to
 	// the settings of the cache.
 	Reuse Reuse
+	// Memory says whether similar past work joins the prompt, and the answer is
+	// kept for later runs; empty leaves it to the setting `memory`.
+	Memory Memory
 	// Timeout is the deadline of the run; 0 means the setting `timeout`.
 	Timeout time.Duration
 	// Background lets runs without it go first where the rate limits are
@@ -72,6 +75,8 @@ type Run struct {
 	purse *llm.Purse
 	// why says why Model is what it is; empty where the caller named it.
 	why string
+	// onTrial keeps the answer out of the memory until it is accepted.
+	onTrial bool
 }
 
 // Usage is what the API counted for the answer, in tokens.
@@ -116,6 +121,9 @@ type Result struct {
 	Simulated bool
 	// Tries are the other calls that a cascade made, in their order.
 	Tries []Try
+	// MemoryUsed is the past work that was in the prompt: empty where there was
+	// none, nil where the memory was off.
+	MemoryUsed []MemoryUsed
 	// Warnings are for the user, one sentence each.
 	Warnings []string
 	// Err is why the run failed, or nil.
@@ -130,27 +138,28 @@ func (r *Result) MarshalJSON() ([]byte, error) {
 		warnings = []string{}
 	}
 	return marshal(struct {
-		RunID      string     `json:"run_id"`
-		Agent      string     `json:"agent"`
-		Model      string     `json:"model"`
-		Success    bool       `json:"success"`
-		Output     string     `json:"output"`
-		Partial    bool       `json:"partial,omitempty"`
-		StopReason string     `json:"stop_reason"`
-		Cache      string     `json:"cache"`
-		Usage      Usage      `json:"usage"`
-		Cost       *Money     `json:"cost_usd"`
-		Saved      Money      `json:"saved_usd"`
-		DurationMS int64      `json:"duration_ms"`
-		Attempts   int        `json:"attempts"`
-		RequestID  string     `json:"request_id"`
-		Simulated  bool       `json:"simulated,omitempty"`
-		Tries      []Try      `json:"tries,omitempty"`
-		Warnings   []string   `json:"warnings"`
-		Err        *errorJSON `json:"error"`
+		RunID      string       `json:"run_id"`
+		Agent      string       `json:"agent"`
+		Model      string       `json:"model"`
+		Success    bool         `json:"success"`
+		Output     string       `json:"output"`
+		Partial    bool         `json:"partial,omitempty"`
+		StopReason string       `json:"stop_reason"`
+		Cache      string       `json:"cache"`
+		Usage      Usage        `json:"usage"`
+		Cost       *Money       `json:"cost_usd"`
+		Saved      Money        `json:"saved_usd"`
+		DurationMS int64        `json:"duration_ms"`
+		Attempts   int          `json:"attempts"`
+		RequestID  string       `json:"request_id"`
+		Simulated  bool         `json:"simulated,omitempty"`
+		Tries      []Try        `json:"tries,omitempty"`
+		MemoryUsed []MemoryUsed `json:"memory_used,omitzero"`
+		Warnings   []string     `json:"warnings"`
+		Err        *errorJSON   `json:"error"`
 	}{
 		r.RunID, r.Agent, r.Model, r.Success, r.Output, r.Partial, r.StopReason, r.Cache, r.Usage,
-		r.Cost, r.Saved, r.Duration.Milliseconds(), r.Attempts, r.RequestID, r.Simulated, r.Tries, warnings, errorDocument(r.Err),
+		r.Cost, r.Saved, r.Duration.Milliseconds(), r.Attempts, r.RequestID, r.Simulated, r.Tries, r.MemoryUsed, warnings, errorDocument(r.Err),
 	})
 }
 

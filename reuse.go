@@ -194,7 +194,7 @@ func (e *Engine) reuse(r Run, req *llm.Request) llm.Reuse {
 		}
 		return llm.Reuse{}
 	}
-	place := cache.Place{BaseURL: e.baseURL(), Version: e.config.Text("api.version")}
+	place := cache.Place{BaseURL: e.baseURL(), Version: e.config.Text("api.version"), Memory: req.Memory != llm.MemoryOff}
 	if e.config.Text("cache.scope") == "project" {
 		place.Scope = e.paths.State // one for each project, and for none
 	}

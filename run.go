@@ -138,6 +138,7 @@ func (e *Engine) label(params llm.Params, r Run, l llm.Labels) *llm.Request {
 	sum := sha256.Sum256([]byte(r.Task))
 	l.RunID, l.TaskHash, l.Branch, l.Tags = e.options.NewID(), hex.EncodeToString(sum[:8]), e.branch(), books.Tags(r.Tags)
 	req := llm.New(params, l)
+	req.Memory = e.memory.mode(r)
 	req.Reuse = e.reuse(r, req)
 	req.Background, req.WarmUp = r.Background, r.warmUp
 	req.Purse, req.OverBudget = e.purse(r), r.OverBudget
@@ -218,7 +219,8 @@ func (e *Engine) result(req *llm.Request, resp *llm.Response, err error, took ti
 			CacheCreationInputTokens: resp.Usage.CacheWrite(), CacheReadInputTokens: resp.Usage.CacheRead,
 			Incomplete: resp.Usage.Incomplete,
 		},
-		Warnings: append(warnings, resp.Warnings...),
+		MemoryUsed: memoryUsed(req, resp),
+		Warnings:   append(warnings, resp.Warnings...),
 	}
 	if resp.Source != "" {
 		out.Cache = string(resp.Source)

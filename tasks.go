@@ -344,6 +344,9 @@ func (r *taskRunner) track(cancel context.CancelCauseFunc) (emit func(Event)) {
 func (r *taskRunner) wish(t tasks.Task) Run {
 	w := r.tasks.Defaults
 	w.purse = r.purse
+	if w.Memory == "" {
+		w.Memory = r.engine.memory.ofTasks()
+	}
 	w.Task, w.Emit, w.Background, w.warmUp = t.Task, nil, true, !r.tasks.NoWarmUp
 	w.Agent, w.Model, w.Effort = firstOf(t.Agent, w.Agent), firstOf(t.Model, w.Model), firstOf(t.Effort, w.Effort)
 	if t.MaxTokens > 0 {

@@ -144,7 +144,8 @@ func (r *taskRunner) submit(ctx context.Context, lane *batch.Lane, line tasks.Li
 		r.deliver(task.ID, line.Number, result)
 		return nil
 	}
-	held, err := r.reserve(ctx, req)
+	asked := e.memory.recalled(ctx, req)
+	held, err := r.reserve(ctx, asked)
 	if err != nil {
 		r.refuse(llm.AsError(err))
 		return nil
@@ -153,7 +154,7 @@ func (r *taskRunner) submit(ctx context.Context, lane *batch.Lane, line tasks.Li
 	if err != nil {
 		return llm.AsError(err)
 	}
-	err = lane.Add(ctx, batch.Task{Tag: tag, Request: req})
+	err = lane.Add(ctx, batch.Task{Tag: tag, Request: asked, Identity: req.Body()})
 	if err != nil {
 		r.free(ctx, req.RunID, held, llm.Cost{})
 	}
@@ -210,6 +211,8 @@ func (r *taskRunner) deliverOutcome(ctx context.Context, o batch.Outcome) error 
 	if o.Err != nil {
 		err = o.Err
 	}
+	o.Request.Memory = r.engine.memory.mode(r.wish(task))
+	r.engine.memory.keep(ctx, o.Request, task.Task, o.Response, err)
 	result, _ := r.engine.result(o.Request, o.Response, err, r.progress.Snapshot().Elapsed, slices.Clone(tag.Warnings))
 	r.deliver(task.ID, tag.Line, result)
 	if r.failed() {

@@ -97,7 +97,11 @@ func customID(t Task) string {
 		_, _ = h.Write([]byte("task\n"))
 		_, _ = h.Write(binary.LittleEndian.AppendUint64(nil, uint64(len(t.Tag))))
 		_, _ = h.Write(t.Tag)
-		_, _ = h.Write(t.Request.Body())
+		if t.Identity != nil {
+			_, _ = h.Write(t.Identity)
+		} else {
+			_, _ = h.Write(t.Request.Body())
+		}
 	}
 	return (idPrefix + hex.EncodeToString(h.Sum(nil)))[:idLength]
 }

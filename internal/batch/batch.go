@@ -101,6 +101,9 @@ type Task struct {
 	// caller's own line.
 	Tag     []byte
 	Request *llm.Request
+	// Identity tells the request from others where its body does not: a part of
+	// that may be different each time. Nil stands for the body.
+	Identity []byte
 }
 
 // Outcome is what became of a task.

@@ -82,14 +82,14 @@ func TestBadValuesNameTheirPlace(t *testing.T) {
 
 func TestUnknownAndPlannedNamesAreWarnings(t *testing.T) {
 	c, err := config.Load(config.Sources{User: map[string]config.Entry{
-		"modle":  {Value: "x", Where: "c.yaml:1"},
-		"memory": {Value: "on", Where: "c.yaml:2"},
+		"modle":    {Value: "x", Where: "c.yaml:1"},
+		"database": {Value: "postgres://x", Where: "c.yaml:2"},
 	}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	got := strings.Join(c.Warnings, "\n")
-	if !strings.Contains(got, "c.yaml:1: modle is not a setting; did you mean model?") || !strings.Contains(got, "c.yaml:2: memory has no effect in this version") {
+	if !strings.Contains(got, "c.yaml:1: modle is not a setting; did you mean model?") || !strings.Contains(got, "c.yaml:2: database has no effect in this version") {
 		t.Errorf("warnings:\n%s", got)
 	}
 }

@@ -73,12 +73,15 @@ func Table() []Setting {
 		{Name: "cache.verify", Kind: Choice, Default: "sampling", Choices: []string{"always", "sampling", "never"}, Doc: "how often an entry is verified"},
 		{Name: "cache.scope", Kind: Choice, Default: "user", Choices: []string{"user", "project"}, Doc: "who shares cached answers"},
 		{Name: "cache.exclude_agents", Kind: List, Doc: "agents that are never cached"},
+		{Name: "memory", Kind: Choice, Default: "agent", Choices: []string{"agent", "on", "off"}, Doc: "whether similar past work joins a prompt and the answer is kept for later: agent is on for single runs, and off for task files"},
+		{Name: "memory.retention", Kind: Duration, Default: "90d", Doc: "age at which past work is forgotten"},
+		{Name: "memory.max_tokens", Kind: Integer, Default: "800", Doc: "most tokens of past work in a prompt"},
+		{Name: "embed.api", Kind: Choice, Default: "builtin", Choices: []string{"builtin", "ollama", "openai", "voyage"}, Doc: "what turns texts into vectors: the encoder in this program, or a service (its key: CLAUDE_FORCE_EMBED_KEY)"},
+		{Name: "embed.url", Kind: Text, Doc: "address of the embedding service; empty is the service's own, and localhost for ollama"},
+		{Name: "embed.model", Kind: Text, Doc: "model of the embedding service"},
+		{Name: "embed.idle", Kind: Duration, Default: "5m", Doc: "idle time after which the built-in encoder is unloaded"},
 		{Name: "log.level", Kind: Choice, Default: "warn", Choices: []string{"debug", "info", "warn", "error"}, Doc: "what is logged to stderr"},
 
-		{Name: "memory", Kind: Choice, Default: "agent", Choices: []string{"agent", "on", "off"}, Doc: "whether past work joins a prompt", Planned: true},
-		{Name: "memory.retention", Kind: Duration, Default: "90d", Doc: "age at which past work is forgotten", Planned: true},
-		{Name: "memory.max_tokens", Kind: Integer, Default: "800", Doc: "most tokens of past work in a prompt", Planned: true},
-		{Name: "embed.idle", Kind: Duration, Default: "5m", Doc: "idle time after which the encoder is unloaded", Planned: true},
 		{Name: "database", Kind: Text, Doc: "PostgreSQL address of shared stores", Planned: true},
 	}
 }

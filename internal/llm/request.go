@@ -100,6 +100,21 @@ type Reuse struct {
 	Key  [32]byte
 }
 
+// MemoryMode says what past work has to do with a request.
+type MemoryMode uint8
+
+// The modes of memory.
+const (
+	// MemoryOff leaves past work out, and keeps nothing of the answer for later.
+	MemoryOff MemoryMode = iota
+	// MemoryOn lets similar past work join the prompt, and makes the answer past
+	// work in its turn.
+	MemoryOn
+	// MemoryRead lets similar past work join the prompt; whether the answer is
+	// kept is decided elsewhere.
+	MemoryRead
+)
+
 // Request is a question to a model, rendered and immutable. It is safe for
 // concurrent use.
 type Request struct {
@@ -109,6 +124,8 @@ type Request struct {
 
 	// Reuse says whether an earlier answer may stand in.
 	Reuse Reuse
+	// Memory says what past work has to do with it.
+	Memory MemoryMode
 	// Background lets requests without it go first where limits are short.
 	Background bool
 	// WarmUp lets the first of several requests with the same prefix go ahead,
@@ -281,6 +298,33 @@ func (r *Request) WithPrefixTTL(ttl string) *Request {
 	out := *r
 	out.System = slices.Clone(r.System)
 	out.System[len(out.System)-1].CacheTTL = ttl
+	out.body = render(&out.Params)
+	return &out
+}
+
+// Task is the text of the last message: what the model is asked to do.
+func (r *Request) Task() string {
+	if len(r.Messages) == 0 {
+		return ""
+	}
+	content := r.Messages[len(r.Messages)-1].Content
+	if len(content) == 0 {
+		return ""
+	}
+	return content[len(content)-1].Text
+}
+
+// WithReference returns the request with a text before its task, behind
+// everything that the prompt cache keeps. A request without messages is
+// returned as it is.
+func (r *Request) WithReference(text string) *Request {
+	if len(r.Messages) == 0 {
+		return r
+	}
+	out := *r
+	out.Messages = slices.Clone(r.Messages)
+	last := &out.Messages[len(out.Messages)-1]
+	last.Content = append([]Block{{Text: text}}, last.Content...)
 	out.body = render(&out.Params)
 	return &out
 }

@@ -38,8 +38,23 @@ type Response struct {
 	Waited time.Duration
 	// FirstToken is the time from sending the last attempt to its first event.
 	FirstToken time.Duration
+	// Recalled is the past work that was in the prompt.
+	Recalled []Recalled
 	// Warnings are for the user: one sentence each.
 	Warnings []string
+}
+
+// Recalled is a past session that was quoted in a prompt.
+type Recalled struct {
+	// Session is its number in the memory, RunID its run in the ledger (empty
+	// where it was imported).
+	Session     int64
+	RunID       string
+	Agent, Task string
+	// At is when it began, Similarity how near its task is: 1 for the same
+	// meaning, 0 for none.
+	At         time.Time
+	Similarity float64
 }
 
 // Source is where an answer came from.

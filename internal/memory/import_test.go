@@ -138,7 +138,7 @@ func TestImportOfOtherFiles(t *testing.T) {
 	if err := os.WriteFile(text, []byte(strings.Repeat("no database ", 100)), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for path, want := range map[string]string{other: "no table of sessions", text: "no database", filepath.Join(dir, "none"): "no such file"} {
+	for path, want := range map[string]string{other: "no sessions.db", text: "no sessions.db", filepath.Join(dir, "none"): "no such file"} {
 		if _, err := w.Import(t.Context(), path); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("Import(%s) = %v, want %q", path, err, want)
 		}

@@ -149,7 +149,7 @@ func embedded(task string) string { return valid(head(task, maxEmbedded)) }
 // for [Memory.Remember]. The vector is there also where the search fails.
 func (m *Memory) Similar(ctx context.Context, task string, f Filter) (matches []Match, vector []float32, err error) {
 	if vector, err = m.embed(ctx, task); err == nil {
-		matches, err = m.near(ctx, vector, f, diverse)
+		matches, err = m.near(ctx, task, vector, f, diverse)
 	}
 	if err != nil {
 		return nil, vector, fmt.Errorf("find similar sessions: %w", err)
@@ -164,8 +164,9 @@ const (
 	mostNearby = 16 * nearby
 )
 
-// near finds what is similar to a vector. choose picks from what was found.
-func (m *Memory) near(ctx context.Context, vector []float32, f Filter, choose func([]hit, int) []hit) ([]Match, error) {
+// near finds what is similar to a text with a vector. choose picks from what was
+// found.
+func (m *Memory) near(ctx context.Context, text string, vector []float32, f Filter, choose func([]hit, int) []hit) ([]Match, error) {
 	codes, err := quantise(vector)
 	if err != nil {
 		return nil, err
@@ -187,6 +188,9 @@ func (m *Memory) near(ctx context.Context, vector []float32, f Filter, choose fu
 		}
 		if stale {
 			m.reindexLater()
+		}
+		if err := m.withWords(ctx, text, hits); err != nil {
+			return nil, err
 		}
 		similar := slices.IndexFunc(hits, func(h hit) bool { return h.similarity < f.AtLeast })
 		if similar >= 0 {
@@ -230,9 +234,7 @@ func (m *Memory) rank(ctx context.Context, vector []float32, words []uint64, s s
 			hits = append(hits, hit{v, similarity(vector, v.Codes)})
 		}
 	}
-	slices.SortFunc(hits, func(a, b hit) int {
-		return cmp.Or(cmp.Compare(b.similarity, a.similarity), cmp.Compare(b.At, a.At), cmp.Compare(b.Session, a.Session))
-	})
+	sortHits(hits)
 	return hits, stale, nil
 }
 
@@ -292,4 +294,25 @@ func (m *Memory) Close(ctx context.Context) error {
 		err = errors.Join(err, index.close(context.WithoutCancel(ctx)))
 	}
 	return err
+}
+
+// Sessions returns those of the given numbers that are there, in any order.
+func (m *Memory) Sessions(ctx context.Context, ids []int64) ([]Session, error) {
+	list, err := m.store.Sessions(ctx, ids)
+	if err != nil {
+		return nil, fmt.Errorf("read past sessions: %w", err)
+	}
+	return list, nil
+}
+
+// OfRun returns the sessions of a run of the ledger: none or one.
+func (m *Memory) OfRun(ctx context.Context, runID string) ([]Session, error) {
+	if runID == "" {
+		return nil, nil
+	}
+	ids, err := m.store.OfRun(ctx, runID)
+	if err != nil {
+		return nil, fmt.Errorf("read past sessions: %w", err)
+	}
+	return m.Sessions(ctx, ids)
 }

@@ -333,7 +333,8 @@ func TestRecall(t *testing.T) {
 	const questions, nearest = 40, 3
 	kept := 0
 	for i := range questions {
-		question := fmt.Sprintf("topic%d question %d", i*3, i)
+		// Words that do not count: the exact scan goes by meaning alone.
+		question := fmt.Sprintf("topic%d%s", i*3, strings.Repeat(" why", i+1))
 		q := w.embed.vector(question)
 		order := make([]int, len(list))
 		score := make([]float64, len(list))
@@ -363,5 +364,24 @@ func TestRecall(t *testing.T) {
 	t.Logf("recall@3 is %.3f", recall)
 	if recall < 0.98 {
 		t.Errorf("recall@3 is %.3f, want 0.98", recall)
+	}
+}
+
+// Of tasks that mean much the same, those go first that speak of the same
+// things.
+func TestWordsInCommonCount(t *testing.T) {
+	w := newWorld(t)
+	w.keep(session("topic1 rotate the certificates"), session("topic1 rename the columns of invoices"), session("topic1 write a haiku"))
+	found, err := w.Search(t.Context(), "topic1 invoice column names", memory.Filter{Limit: 3})
+	if err != nil || len(found.Matches) != 3 {
+		t.Fatal(found, err)
+	}
+	if found.Matches[0].Task != "topic1 rename the columns of invoices" {
+		t.Errorf("found %q first", found.Matches[0].Task)
+	}
+	for i, m := range found.Matches {
+		if m.Similarity < 0 || m.Similarity > 1 || i > 0 && m.Similarity > found.Matches[i-1].Similarity {
+			t.Errorf("%q has %v", m.Task, m.Similarity)
+		}
 	}
 }

@@ -150,8 +150,10 @@ func (f *Filter) passes(s *Session) bool {
 // Match is a session that a search found.
 type Match struct {
 	Session
-	// Similarity is 1 for the same meaning and 0 for none: the cosine of the
-	// two vectors, negative ones counting as 0. In a search by words it is the
-	// share of the task's words that were found, the rare ones counting more.
+	// Similarity is 1 for the same task and 0 for one that has nothing to do
+	// with it: the cosine of the two vectors, negative ones counting as 0, to
+	// which the words in common are added with three tenths of its weight. In a
+	// search by words it is the share of the task's words that were found, the
+	// rare ones counting more.
 	Similarity float64
 }

@@ -2,6 +2,7 @@ package memory
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
@@ -31,6 +32,11 @@ type Rows interface {
 	SaveSession(ctx context.Context, s *Session, v *Vector) (id int64, err error)
 	// Sessions returns those of the given numbers that are there, in any order.
 	Sessions(ctx context.Context, ids []int64) ([]Session, error)
+	// Tasks returns the tasks of those of the given numbers that are there, in
+	// any order.
+	Tasks(ctx context.Context, ids []int64) ([]Task, error)
+	// OfRun returns the numbers of the sessions of a run.
+	OfRun(ctx context.Context, runID string) ([]int64, error)
 	// Older returns at most so many sessions with numbers below before, the
 	// newest first, without their outputs.
 	Older(ctx context.Context, before int64, most int) ([]Session, error)
@@ -88,12 +94,16 @@ type Importer interface {
 	// file to visit, without changing the file. A value is nil, an int64, a
 	// float64, a string or a []byte; a column that is missing is nil, and one
 	// of more than [MaxForeign] bytes is [TooLarge]. It stops at the first
-	// error of visit.
+	// error of visit. A file that has no such table is an [ErrForeign].
 	ForeignSessions(ctx context.Context, path string, columns []string, visit func([]any) error) error
 	// ImportSessions keeps sessions whose keys were never seen, and says of each
 	// whether it was new.
 	ImportSessions(ctx context.Context, list []Imported) (kept []bool, err error)
 }
+
+// ErrForeign says that a file has no sessions of another program, or none that
+// can be read.
+var ErrForeign = errors.New("it is no sessions.db, or a damaged one")
 
 // MaxForeign is the most that is read of one value of another program, in bytes.
 const MaxForeign = 8 << 20
@@ -108,7 +118,7 @@ type Imported struct {
 	Session Session
 }
 
-// Task is a session that has no vector yet.
+// Task is what a session was asked to do.
 type Task struct {
 	Session int64
 	Text    string

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"math"
 	"math/bits"
-	"slices"
 	"strings"
 	"unicode"
 )
@@ -34,7 +33,7 @@ type Found struct {
 func (m *Memory) Search(ctx context.Context, text string, f Filter) (Found, error) {
 	vector, why := m.embed(ctx, text)
 	if why == nil {
-		matches, err := m.near(ctx, vector, f, closest)
+		matches, err := m.near(ctx, text, vector, f, closest)
 		if err == nil {
 			return Found{Matches: matches, ByMeaning: true}, nil
 		}
@@ -121,9 +120,7 @@ func (m *Memory) rankWords(ctx context.Context, list []seen, words int, f Filter
 			hits = append(hits, hit{&Vector{Session: s.id, At: s.at}, score})
 		}
 	}
-	slices.SortFunc(hits, func(a, b hit) int {
-		return cmp.Or(cmp.Compare(b.similarity, a.similarity), cmp.Compare(b.At, a.At), cmp.Compare(b.Session, a.Session))
-	})
+	sortHits(hits)
 	return m.fetch(ctx, closest(hits, f.limit()), f)
 }
 

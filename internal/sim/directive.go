@@ -27,7 +27,7 @@ const maxWords = 200_000
 
 // scripted returns the turn that the directives of the conversation's task
 // prescribe for the answer that comes next, or nil where there is none. The
-// task is the last user message with text; what the assistant has said since
+// task is the last text of the last user message that has any; what the assistant has said since
 // counts the turns.
 func (q *request) scripted() (*turn, *apiError) {
 	task, said := q.task()
@@ -50,12 +50,23 @@ func (q *request) task() (text string, said int) {
 			continue
 		}
 		if m.role == "user" {
-			if text := joinText(m.blocks); text != "" {
+			if text := lastText(m.blocks); text != "" {
 				return text, said
 			}
 		}
 	}
 	return "", said
+}
+
+// lastText returns the last text block of a content: what stands before it is
+// what the task refers to, and prescribes nothing.
+func lastText(blocks []block) string {
+	for _, b := range slices.Backward(blocks) {
+		if b.kind == "text" {
+			return b.text
+		}
+	}
+	return ""
 }
 
 // joinText returns the text blocks of a content, a blank line between them.

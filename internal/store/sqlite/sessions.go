@@ -104,6 +104,28 @@ func (d *Sessions) Sessions(ctx context.Context, ids []int64) ([]memory.Session,
 	return d.sessions(ctx, sessionsWithOutput+"WHERE id IN (SELECT value FROM json_each(?))", list(ids))
 }
 
+// Tasks implements [memory.Rows].
+func (d *Sessions) Tasks(ctx context.Context, ids []int64) (tasks []memory.Task, err error) {
+	err = d.db.view(ctx, func(rows *sql.Rows) error {
+		var t memory.Task
+		err := rows.Scan(&t.Session, &t.Text)
+		tasks = append(tasks, t)
+		return err
+	}, "SELECT id, task FROM sessions WHERE id IN (SELECT value FROM json_each(?))", list(ids))
+	return tasks, err
+}
+
+// OfRun implements [memory.Rows]. It reads every row: people ask, not programs.
+func (d *Sessions) OfRun(ctx context.Context, runID string) (ids []int64, err error) {
+	err = d.db.view(ctx, func(rows *sql.Rows) error {
+		var id int64
+		err := rows.Scan(&id)
+		ids = append(ids, id)
+		return err
+	}, "SELECT id FROM sessions WHERE run_id = ?", runID)
+	return ids, err
+}
+
 // Older implements [memory.Rows].
 func (d *Sessions) Older(ctx context.Context, before int64, most int) ([]memory.Session, error) {
 	return d.sessions(ctx, sessionsWithout+"WHERE id < ? ORDER BY id DESC LIMIT ?", before, most)

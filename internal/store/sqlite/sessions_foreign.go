@@ -9,11 +9,11 @@ import (
 	"os"
 	"strings"
 
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+
 	"github.com/claude-force/claude-force/internal/memory"
 )
-
-// errNoSessions says that a file is another one than was meant.
-var errNoSessions = errors.New("it has no table of sessions")
 
 // ForeignSessions implements [memory.Importer].
 func (d *Sessions) ForeignSessions(ctx context.Context, path string, columns []string, visit func([]any) error) error {
@@ -31,24 +31,24 @@ func (d *Sessions) ForeignSessions(ctx context.Context, path string, columns []s
 	defer pool.Close()
 	query, err := foreignQuery(ctx, pool, columns)
 	if err != nil {
-		return explain("read "+path, err)
+		return explainForeign(path, err)
 	}
 	rows, err := pool.QueryContext(ctx, query)
 	if err != nil {
-		return explain("read "+path, err)
+		return explainForeign(path, err)
 	}
 	defer rows.Close()
 	for rows.Next() {
 		values, err := scanForeign(rows, len(columns))
 		if err != nil {
-			return explain("read "+path, err)
+			return explainForeign(path, err)
 		}
 		if err := visit(values); err != nil {
 			return err
 		}
 	}
 	if err := rows.Err(); err != nil {
-		return explain("read "+path, err)
+		return explainForeign(path, err)
 	}
 	return nil
 }
@@ -94,7 +94,7 @@ func foreignQuery(ctx context.Context, pool *sql.DB, columns []string) (string, 
 		return "", err
 	}
 	if len(there) == 0 {
-		return "", errNoSessions
+		return "", memory.ErrForeign
 	}
 	list := make([]string, len(columns))
 	for i, c := range columns {
@@ -105,4 +105,15 @@ func foreignQuery(ctx context.Context, pool *sql.DB, columns []string) (string, 
 		}
 	}
 	return "SELECT " + strings.Join(list, ", ") + " FROM sessions", nil
+}
+
+// explainForeign adds to an error whose file it is.
+func explainForeign(path string, err error) error {
+	if e, ok := errors.AsType[*sqlite.Error](err); ok {
+		switch e.Code() & 0xff {
+		case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
+			return fmt.Errorf("read %s: %w (%w)", path, memory.ErrForeign, err)
+		}
+	}
+	return fmt.Errorf("read %s: %w", path, err)
 }

@@ -88,7 +88,7 @@ Check the setup:       claude-force doctor`,
 	root.Flags().BoolVar(&version, "version", false, "print the version")
 	root.AddCommand(
 		a.runCommand(), a.listCommand(), a.infoCommand(), a.initCommand(), a.modelsCommand(),
-		a.cacheCommand(), a.batchesCommand(), a.budgetCommand(), a.estimateCommand(), a.metricsCommand(), a.routeCommand(), a.simulateCommand(), a.configCommand(), a.doctorCommand(), a.versionCommand(),
+		a.cacheCommand(), a.batchesCommand(), a.budgetCommand(), a.estimateCommand(), a.metricsCommand(), a.memoryCommand(), a.routeCommand(), a.simulateCommand(), a.configCommand(), a.doctorCommand(), a.versionCommand(),
 	)
 	return root
 }

@@ -1,11 +1,13 @@
 package cli_test
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -66,7 +68,7 @@ func TestScripts(t *testing.T) {
 			return false, fmt.Errorf("unknown condition %q", cond)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"sim": startSim, "calls": checkCalls, "batches": checkBatches, "status": checkStatus, "interrupt": interrupt, "killed": kill,
+			"sim": startSim, "calls": checkCalls, "batches": checkBatches, "status": checkStatus, "interrupt": interrupt, "killed": kill, "gone": checkGone,
 			"ledger": checkLedger, "file": makeFile, "digits": makeDigits, "fulldisk": fullDisk,
 			"room": makeRoom, "whole": checkWhole,
 		},
@@ -210,6 +212,21 @@ func endAt(ts *testscript.TestScript, calls int, signal os.Signal, args []string
 	}
 	ts.Check(cmd.Process.Signal(signal))
 	return exitStatus(cmd.Wait())
+}
+
+// checkGone looks for a text in every file below a folder.
+func checkGone(ts *testscript.TestScript, _ bool, args []string) {
+	err := filepath.WalkDir(ts.MkAbs(args[0]), func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		data, err := os.ReadFile(path)
+		if bytes.Contains(data, []byte(args[1])) {
+			ts.Fatalf("%s still has %q", path, args[1])
+		}
+		return err
+	})
+	ts.Check(err)
 }
 
 func checkLedger(ts *testscript.TestScript, _ bool, args []string) {

@@ -25,6 +25,8 @@ type runFlags struct {
 	noTrack        bool
 	estimate       bool
 	cascade        bool
+	noMemory       bool
+	verbose        bool
 	costFlags
 	reuseFlags
 	tagFlags
@@ -69,6 +71,8 @@ terminal. The answer goes to stdout; warnings and the cost go to stderr.`,
 	fl.BoolVar(&f.noTrack, "no-track", false, "keep this run out of the ledger")
 	fl.BoolVar(&f.estimate, "estimate", false, "say what the run will take, and do not make it")
 	fl.BoolVar(&f.cascade, "cascade", false, cascadeUsage)
+	fl.BoolVar(&f.noMemory, "no-memory", false, "leave past work out of the prompt, and keep nothing of this run for later")
+	fl.BoolVarP(&f.verbose, "verbose", "v", false, "show also which past work was in the prompt")
 	f.costFlags.add(cmd, "run")
 	f.reuseFlags.add(cmd)
 	f.tagFlags.add(cmd)
@@ -125,6 +129,9 @@ func (a *app) runAgent(cmd *cobra.Command, name string, f *runFlags) error {
 	defer out.abandon()
 	f.set(a.settings)
 	r := claudeforce.Run{Reuse: f.reuse(), Agent: name, Task: task, Model: f.model, MaxTokens: f.maxTokens, Effort: f.effort, Timeout: f.timeout, Cascade: f.cascade}
+	if f.noMemory {
+		r.Memory = claudeforce.MemoryOff
+	}
 	if r.Tags, err = f.tags(); err != nil {
 		return err
 	}
@@ -179,6 +186,9 @@ func (a *app) execute(ctx context.Context, e *claudeforce.Engine, r claudeforce.
 		err = writeErr
 	}
 	a.summarise(result)
+	if f.verbose {
+		a.showRecalled(result)
+	}
 	if err == nil {
 		return nil
 	}
@@ -231,9 +241,30 @@ func (a *app) summarise(r *claudeforce.Result) {
 	for _, t := range r.Tries {
 		a.note("%s · %s · %s", t.Agent, t.Model, t.Verdict)
 	}
+	recalled := ""
+	switch n := len(r.MemoryUsed); n {
+	case 0:
+	case 1:
+		recalled = " · 1 past session in the prompt"
+	default:
+		recalled = fmt.Sprintf(" · %d past sessions in the prompt", n)
+	}
 	u := r.Usage
 	in := u.InputTokens + u.CacheCreationInputTokens + u.CacheReadInputTokens
-	a.note("%s · %s · %d tokens in, %d out · %s · %s%s", r.Agent, r.Model, in, u.OutputTokens, cost, r.Duration.Round(time.Millisecond), attempts)
+	a.note("%s · %s · %d tokens in, %d out · %s · %s%s%s", r.Agent, r.Model, in, u.OutputTokens, cost, r.Duration.Round(time.Millisecond), attempts, recalled)
+}
+
+// showRecalled says which past work was in the prompt.
+func (a *app) showRecalled(r *claudeforce.Result) {
+	if a.json {
+		return
+	}
+	if len(r.MemoryUsed) == 0 {
+		a.note("no past work was in the prompt")
+	}
+	for _, m := range r.MemoryUsed {
+		a.note("past work in the prompt: session %d, %s, %s, similarity %.2f: %s", m.Session, m.Agent, m.At.Format("2006-01-02"), m.Similarity, m.Task)
+	}
 }
 
 // reader shows a stream as it comes. A text that was shown cannot be taken

@@ -23,7 +23,7 @@ type taskFlags struct {
 	resume, retryFailed bool
 	noWarmUp, noTrack   bool
 	cascade             bool
-	via, by             string
+	via, by, memory     string
 	costFlags
 	reuseFlags
 	tagFlags
@@ -61,6 +61,7 @@ some failed.`,
 	fl.StringVar(&f.via, "via", "api", "lane to the API: api (a call for each task), batch (Message Batches at half the price, within a day) or auto")
 	fl.StringVar(&f.by, "by", "", "with --via auto, when all must be done, as 6h: batches are used where there is time")
 	fl.BoolVar(&f.cascade, "cascade", false, cascadeUsage)
+	fl.StringVar(&f.memory, "memory", "", "on or off: whether similar past work joins the prompts and the answers are kept for later (default: off, unless the setting memory is on)")
 	f.costFlags.add(cmd, "whole file")
 	f.reuseFlags.add(cmd)
 	f.tagFlags.add(cmd)
@@ -83,6 +84,8 @@ func (f *taskFlags) check(cmd *cobra.Command) error {
 		return inputError("--resume needs a file that holds results", "name it with -o")
 	case f.retryFailed && !f.resume:
 		return inputError("--retry-failed needs --resume", "add it")
+	case f.memory != "" && f.memory != "on" && f.memory != "off":
+		return inputError(fmt.Sprintf("--memory is %q and must be on or off", f.memory), "")
 	case f.concurrency != "" && f.concurrency != "auto":
 		if n, err := strconv.Atoi(f.concurrency); err != nil || n < 1 {
 			return inputError(fmt.Sprintf("--concurrency is %q and must be auto or a whole number from 1", f.concurrency), "")
@@ -135,7 +138,7 @@ func (a *app) runTasks(cmd *cobra.Command, name string, f *taskFlags) error {
 	t := claudeforce.Tasks{
 		In: in, Size: size, Out: a.Out, Resume: f.resume, RetryFailed: f.retryFailed, NoWarmUp: f.noWarmUp,
 		Via: claudeforce.Lane(f.via), By: by, MaxCost: most,
-		Defaults: claudeforce.Run{Model: f.model, MaxTokens: f.maxTokens, Timeout: f.timeout, Reuse: f.reuse(), Tags: tags, Cascade: f.cascade},
+		Defaults: claudeforce.Run{Model: f.model, MaxTokens: f.maxTokens, Timeout: f.timeout, Reuse: f.reuse(), Tags: tags, Cascade: f.cascade, Memory: claudeforce.Memory(f.memory)},
 	}
 	if f.output != "-" {
 		t.OutFile = f.output
