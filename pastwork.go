@@ -114,6 +114,7 @@ func (p *pastWork) newMemory() (*memory.Memory, error) {
 	}
 	o := memory.Options{
 		Store: db.Sessions(), Embedder: embedder, Retention: e.config.Duration("memory.retention"), Now: e.options.Now,
+		Idle: e.config.Duration("embed.idle"),
 		Warn: func(err error) { e.trouble.warn("the memory: " + err.Error()) },
 	}
 	if !e.options.Demo {

@@ -16,6 +16,9 @@ const (
 	pageSize = 4096
 	// flushAt is how many vectors are worth a write to the side file.
 	flushAt = 64
+	// mostKept bounds the blocks that stay in memory, in bytes: those of some
+	// 1.4 million sessions.
+	mostKept = 128 << 20
 )
 
 // index finds what is near by its signs. The rows are the truth: what the side
@@ -28,6 +31,7 @@ type index struct {
 	space string
 	path  string // empty: in memory only
 	warn  func(error)
+	now   func() time.Time
 
 	// turn is held by whoever uses what follows.
 	turn   chan struct{}
@@ -40,12 +44,30 @@ type index struct {
 	verified int
 	seen     int64  // the last number in the file or the tail
 	tail     []byte // packed entries that follow those of the file
+	// kept are full blocks of the file that were read before, from the second
+	// search on: who searches once is better off without them.
+	kept     kept
+	searched bool
+	used     time.Time
+	idle     time.Duration // after which kept is given back; 0: never
+	alarm    *time.Timer   // nil while nothing is kept
+}
+
+// kept are the entries of blocks by the blocks' places, nil for those that are
+// not in memory.
+type kept [][]byte
+
+func (k kept) at(block int) []byte {
+	if block < len(k) {
+		return k[block]
+	}
+	return nil
 }
 
 // newIndex returns the index of a space. The files' names begin with prefix; an
 // empty one keeps everything in memory.
-func newIndex(store Store, space, prefix string, words int, warn func(error)) *index {
-	x := &index{layout: layout{words}, store: store, space: space, warn: warn, turn: make(chan struct{}, 1)}
+func newIndex(store Store, space, prefix string, words int) *index {
+	x := &index{layout: layout{words}, store: store, space: space, turn: make(chan struct{}, 1)}
 	if prefix != "" {
 		sum := sha256.Sum256([]byte(space))
 		x.path = prefix + "-" + hex.EncodeToString(sum[:4]) + ".index"
@@ -68,7 +90,43 @@ func (x *index) close(ctx context.Context) error {
 	}
 	defer func() { <-x.turn }()
 	x.drop()
+	if x.alarm != nil {
+		x.alarm.Stop()
+	}
 	return nil
+}
+
+// keepBlocks makes room for what is read from now on.
+func (x *index) keepBlocks(now time.Time) {
+	x.used = now
+	if !x.searched {
+		x.searched = true
+		return
+	}
+	most := min(max(x.blocks-1, 0), mostKept/x.block())
+	for len(x.kept) < most {
+		x.kept = append(x.kept, nil)
+	}
+	if x.idle > 0 && x.alarm == nil && most > 0 {
+		x.alarm = time.AfterFunc(x.idle, x.giveBack)
+	}
+}
+
+// giveBack lets go of the blocks where no search has used them for long
+// enough. A search that is under way uses them.
+func (x *index) giveBack() {
+	select {
+	case x.turn <- struct{}{}:
+	default:
+		x.alarm.Reset(x.idle)
+		return
+	}
+	defer func() { <-x.turn }()
+	if left := x.idle - x.now().Sub(x.used); left > 0 {
+		x.alarm.Reset(left)
+		return
+	}
+	x.kept, x.searched, x.alarm = nil, false, nil
 }
 
 // nearest returns the entries that are nearest to words, at most so many.
@@ -82,8 +140,9 @@ func (x *index) nearest(ctx context.Context, words []uint64, s sieve, most int) 
 		if err := x.sync(ctx); err != nil {
 			return nil, err
 		}
+		x.keepBlocks(x.now())
 		n := newNearest(words, s, most)
-		err := n.scanFile(x.file, x.blocks, x.verified)
+		err := n.scanFile(x.file, x.blocks, x.verified, x.kept)
 		if err == nil {
 			x.verified = max(x.blocks-1, 0) // the last one will change
 			n.scan(x.tail)
@@ -190,8 +249,13 @@ func (x *index) follow(ctx context.Context) (changed bool, err error) {
 	case err == nil && x.file != nil && os.SameFile(info, x.info) && info.Size() == x.info.Size() && info.ModTime().Equal(x.info.ModTime()):
 		return false, nil
 	case err == nil:
+		grown := x.kept // a block that is full stays as it is
+		if x.file == nil || !os.SameFile(info, x.info) {
+			grown = nil
+		}
 		x.drop()
 		err = x.open(ctx)
+		x.kept = grown[:min(len(grown), max(x.blocks-1, 0))]
 	}
 	if err != nil && !errors.Is(err, errDamaged) && ctx.Err() == nil {
 		x.abandon(err)
@@ -244,7 +308,7 @@ func (x *index) drop() {
 	if x.file != nil {
 		_ = x.file.Close()
 	}
-	x.file, x.info, x.blocks, x.verified, x.seen, x.tail = nil, nil, 0, 0, 0, nil
+	x.file, x.info, x.blocks, x.verified, x.seen, x.tail, x.kept = nil, nil, 0, 0, 0, nil, nil
 }
 
 // abandon goes on in memory alone.

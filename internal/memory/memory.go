@@ -40,6 +40,9 @@ type Options struct {
 	Retention time.Duration
 	// Now is the clock, [time.Now] where nil.
 	Now func() time.Time
+	// Idle is how long what searches have in memory stays without being used: 0
+	// means for ever.
+	Idle time.Duration
 	// Local is the zone of imported times without one, [time.Local] where nil.
 	Local *time.Location
 	// Warn hears of faults that cost speed or a vector, never a session. It may
@@ -53,6 +56,7 @@ type Memory struct {
 	embedder Embedder
 	prefix   string
 	keep     time.Duration
+	idle     time.Duration
 	now      func() time.Time
 	local    *time.Location
 	warn     func(error)
@@ -68,7 +72,7 @@ type Memory struct {
 func New(o Options) *Memory {
 	m := &Memory{
 		store: o.Store, embedder: o.Embedder, prefix: o.Index, keep: cmp.Or(o.Retention, Retention),
-		now: o.Now, local: o.Local, warn: o.Warn,
+		idle: o.Idle, now: o.Now, local: o.Local, warn: o.Warn,
 	}
 	if m.now == nil {
 		m.now = time.Now
@@ -276,7 +280,8 @@ func (m *Memory) indexOf(words []uint64) (*index, error) {
 		return nil, errVector
 	}
 	if m.index == nil {
-		m.index = newIndex(m.store, m.embedder.Space(), m.prefix, len(words), m.warn)
+		m.index = newIndex(m.store, m.embedder.Space(), m.prefix, len(words))
+		m.index.warn, m.index.now, m.index.idle = m.warn, m.now, m.idle
 	}
 	return m.index, nil
 }

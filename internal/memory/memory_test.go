@@ -385,3 +385,49 @@ func TestWordsInCommonCount(t *testing.T) {
 		}
 	}
 }
+
+// Who searches again finds the blocks of the side file in memory, also when it
+// has grown, until they have not been used for a while.
+func TestBlocksStayInMemory(t *testing.T) {
+	now := today
+	w := newWorld(t, func(o *memory.Options) {
+		o.Idle = time.Hour
+		o.Now = func() time.Time { return now }
+	})
+	w.keep(many(3, 1200)...)
+	search := func(most int) {
+		t.Helper()
+		if got := w.similar("topic1 question", memory.Filter{Limit: 5}); len(got) == 0 || len(got) > most {
+			t.Fatalf("found %d", len(got))
+		}
+	}
+	search(5)
+	if n := w.KeptBlocks(); n != 0 {
+		t.Errorf("%d blocks are kept after one search", n)
+	}
+	search(5)
+	if n := w.KeptBlocks(); n != 3 {
+		t.Errorf("%d blocks are kept after two", n)
+	}
+	other := openWorld(t, w.path)
+	other.keep(many(2, 600)...)
+	other.similar("topic1 question", memory.Filter{}) // writes the file
+	search(5)
+	search(5)
+	if n := w.KeptBlocks(); n != 4 {
+		t.Errorf("%d blocks are kept after it has grown", n)
+	}
+	if found := w.similar("topic1 task 599", memory.Filter{Limit: 1}); len(found) != 1 {
+		t.Errorf("found %q", found)
+	}
+	w.GiveBack()
+	if n := w.KeptBlocks(); n != 4 {
+		t.Errorf("%d blocks are kept while they are in use", n)
+	}
+	now = now.Add(2 * time.Hour)
+	w.GiveBack()
+	if n := w.KeptBlocks(); n != 0 {
+		t.Errorf("%d blocks are kept by who is idle", n)
+	}
+	search(5)
+}

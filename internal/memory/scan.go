@@ -112,16 +112,16 @@ const blocksEach = 24
 
 // scanFile looks at the first blocks of a file, with all processors where it
 // is large. It reads block by block: what is in the system's cache is read
-// about as fast as it is compared, and nothing stays in this process. The
-// checksums of the first so many blocks were verified before.
-func (n *nearest) scanFile(file io.ReaderAt, blocks, verified int) error {
+// about as fast as it is compared. The checksums of the first so many blocks
+// were verified before. What have has places for is kept there.
+func (n *nearest) scanFile(file io.ReaderAt, blocks, verified int, have kept) error {
 	workers := max(1, min(runtime.GOMAXPROCS(0), blocks/blocksEach))
 	parts := make([]*nearest, workers)
 	errs := make([]error, workers)
 	var wg sync.WaitGroup
 	for w := range workers {
 		parts[w] = newNearest(n.query, n.sieve, n.most)
-		wg.Go(func() { errs[w] = parts[w].scanBlocks(file, blocks*w/workers, blocks*(w+1)/workers, verified) })
+		wg.Go(func() { errs[w] = parts[w].scanBlocks(file, blocks*w/workers, blocks*(w+1)/workers, verified, have) })
 	}
 	wg.Wait()
 	for w, part := range parts {
@@ -135,12 +135,21 @@ func (n *nearest) scanFile(file io.ReaderAt, blocks, verified int) error {
 	return nil
 }
 
-func (n *nearest) scanBlocks(file io.ReaderAt, from, to, verified int) error {
-	buf := make([]byte, n.block())
+func (n *nearest) scanBlocks(file io.ReaderAt, from, to, verified int, have kept) error {
+	var buf []byte
 	for block := from; block < to; block++ {
-		entries, err := n.readBlock(file, block, buf, block >= verified)
-		if err != nil {
-			return err
+		entries := have.at(block)
+		if entries == nil {
+			if buf == nil {
+				buf = make([]byte, n.block())
+			}
+			var err error
+			if entries, err = n.readBlock(file, block, buf, block >= verified); err != nil {
+				return err
+			}
+			if block < len(have) { // no other goroutine has this block
+				have[block], buf = entries, nil
+			}
 		}
 		n.scan(entries)
 	}
