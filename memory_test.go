@@ -19,6 +19,7 @@ import (
 // tasksOf are the tasks of all that is remembered.
 func tasksOf(t *testing.T, e *claudeforce.Engine) (tasks []string) {
 	t.Helper()
+	embedded(t, e)
 	found, err := e.SearchMemory(t.Context(), "anything", claudeforce.MemoryFilter{}, 100)
 	if err != nil {
 		t.Fatal(err)
@@ -28,6 +29,14 @@ func tasksOf(t *testing.T, e *claudeforce.Engine) (tasks []string) {
 	}
 	slices.Sort(tasks)
 	return tasks
+}
+
+// embedded makes the vectors that would follow in the background.
+func embedded(t *testing.T, e *claudeforce.Engine) {
+	t.Helper()
+	if err := e.ReindexMemory(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // bodies keeps the requests that a simulator got.
@@ -113,6 +122,7 @@ func TestACascadeRemembersWhatPassed(t *testing.T) {
 	if _, err := e.Run(t.Context(), claudeforce.Run{Agent: "code-reviewer", Task: "do it well", Model: "opus", Cascade: true, Tags: map[string]string{"team": "a"}}); err != nil {
 		t.Fatal(err)
 	}
+	embedded(t, e)
 	found, err := e.SearchMemory(t.Context(), "do it", claudeforce.MemoryFilter{}, 10)
 	if err != nil || len(found.Sessions) != 1 {
 		t.Fatalf("%+v, %v", found, err)
