@@ -182,6 +182,7 @@ func TestABatchWithPastWorkIsNotBoughtTwice(t *testing.T) {
 		if _, err := e.Run(t.Context(), claudeforce.Run{Agent: "code-reviewer", Task: task}); err != nil {
 			t.Fatal(err)
 		}
+		embedded(t, e)
 	}
 	tasks := func(ctx context.Context) (string, error) {
 		var out bytes.Buffer

@@ -138,7 +138,7 @@ func (p *pastWork) keepHouse(m *memory.Memory) {
 
 // closeWait is how long the end of a process waits for the vectors of sessions
 // that have none; the next one makes what is missing.
-const closeWait = 2 * time.Second
+const closeWait = 500 * time.Millisecond
 
 // close ends the work in the background.
 func (p *pastWork) close() {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"io"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -304,11 +305,20 @@ func sideFiles(b *testing.B, path string) []string {
 
 func copyInto(b *testing.B, from, dir string) {
 	b.Helper()
-	content, err := os.ReadFile(from)
-	if err == nil {
-		err = os.WriteFile(filepath.Join(dir, filepath.Base(from)), content, 0o600)
-	}
+	source, err := os.Open(from)
 	if err != nil {
+		b.Fatal(err)
+	}
+	defer source.Close()
+	to, err := os.OpenFile(filepath.Join(dir, filepath.Base(from)), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		b.Fatal(err)
+	}
+	// What the system has not written yet would be written while locks are held.
+	if _, err = io.Copy(to, source); err == nil {
+		err = to.Sync()
+	}
+	if err = errors.Join(err, to.Close()); err != nil {
 		b.Fatal(err)
 	}
 }

@@ -150,8 +150,12 @@ func embedded(task string) string { return valid(head(task, maxEmbedded)) }
 
 // Similar returns sessions whose tasks mean the same or nearly so, the most
 // similar first and none that is a copy of another, and the vector of the task,
-// for [Memory.Remember]. The vector is there also where the search fails.
+// for [Memory.Remember]. The vector is there also where the search fails; it is
+// nil where there is nothing to compare it with.
 func (m *Memory) Similar(ctx context.Context, task string, f Filter) (matches []Match, vector []float32, err error) {
+	if some, err := m.hasAny(ctx, f); err != nil || !some {
+		return nil, nil, err
+	}
 	if vector, err = m.embed(ctx, task); err == nil {
 		matches, err = m.near(ctx, task, vector, f, diverse)
 	}
@@ -159,6 +163,18 @@ func (m *Memory) Similar(ctx context.Context, task string, f Filter) (matches []
 		return nil, vector, fmt.Errorf("find similar sessions: %w", err)
 	}
 	return matches, vector, nil
+}
+
+// hasAny reports whether a search could find anything.
+func (m *Memory) hasAny(ctx context.Context, f Filter) (bool, error) {
+	if m.embedder == nil || m.isClosed() {
+		return true, nil // the search itself says what is wrong
+	}
+	some, err := m.store.MayFind(ctx, f)
+	if err != nil {
+		return false, fmt.Errorf("find similar sessions: %w", err)
+	}
+	return some, nil
 }
 
 const (

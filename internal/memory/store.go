@@ -50,6 +50,9 @@ type Vectors interface {
 	// after, in ascending order. Numbers grow in the order of keeping and are
 	// never given twice.
 	VectorsAfter(ctx context.Context, space string, after int64, most int) ([]Vector, error)
+	// MayFind reports whether a search with the filter could find anything.
+	// Where that takes long to know it says yes.
+	MayFind(ctx context.Context, f Filter) (bool, error)
 	// VectorsOf returns those of the given numbers that are there, in any order.
 	VectorsOf(ctx context.Context, space string, numbers []int64) ([]Vector, error)
 	// SaveVectors replaces the vectors of sessions. What is for a session that
@@ -145,6 +148,9 @@ func (v *Vector) Describe(s *Session) {
 	v.Session, v.At, v.Succeeded = s.ID, s.At.UnixMilli(), s.Succeeded
 	v.Agent, v.Project, v.Task = nameHash(s.Agent), nameHash(s.Project), nameHash(s.TaskHash)
 }
+
+// Hash is the form in which a name stands beside a vector.
+func Hash(name string) uint64 { return nameHash(name) }
 
 // nameHash is FNV-1a: short names, no adversary who would gain anything.
 func nameHash(name string) uint64 {

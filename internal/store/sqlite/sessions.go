@@ -208,6 +208,23 @@ func (d *Sessions) vectors(ctx context.Context, query, space string, args ...any
 	return list, err
 }
 
+// lookedThrough is how many of the newest vectors are looked through for one
+// that passes a filter.
+const lookedThrough = 2000
+
+// MayFind implements [memory.Vectors]. A session that waits for its vector may
+// be anything.
+func (d *Sessions) MayFind(ctx context.Context, f memory.Filter) (bool, error) {
+	agent, project, except := int64(memory.Hash(f.Agent)), int64(memory.Hash(f.Project)), int64(memory.Hash(f.ExceptTask))
+	var found, seen int64
+	err := d.db.view(ctx, func(rows *sql.Rows) error { return rows.Scan(&found, &seen) },
+		`SELECT coalesce(max((? OR succeeded) AND (? OR agent = ?) AND (? OR project = ?) AND (? OR task <> ?)), 0)
+			OR EXISTS (SELECT 1 FROM sessions_without_vector), count(*)
+		FROM (SELECT succeeded, agent, project, task FROM session_vectors ORDER BY number DESC LIMIT ?)`,
+		!f.SuccessOnly, f.Agent == "", agent, f.Project == "", project, f.ExceptTask == "", except, lookedThrough)
+	return found != 0 || seen == lookedThrough, err
+}
+
 // SaveVectors implements [memory.Vectors].
 func (d *Sessions) SaveVectors(ctx context.Context, list []memory.Vector) error {
 	return d.db.update(ctx, func(st *statements) error {

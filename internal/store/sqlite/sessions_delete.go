@@ -14,10 +14,10 @@ const (
 	// deleteRows and deleteBytes bound a transaction that deletes, so that no
 	// other writer waits long. The bytes are those of the texts, which are
 	// overwritten.
-	deleteRows  = 50
+	deleteRows  = 32
 	deleteBytes = 512 << 10
 	// vacuumPages is how many pages a transaction gives back.
-	vacuumPages = 64
+	vacuumPages = 32
 	// breath is the time between two transactions in which other processes get
 	// their turn: they look for it every few milliseconds.
 	breath = 5 * time.Millisecond
