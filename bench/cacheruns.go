@@ -28,7 +28,7 @@ func openCached(dir, url string, ledger bool) (*claudeforce.Engine, error) {
 	environment := map[string]string{"HOME": home, "CLAUDE_FORCE_HOME": home, "ANTHROPIC_API_KEY": "bench"}
 	return claudeforce.Open(claudeforce.Options{
 		Dir:      dir,
-		Settings: map[string]string{"tracking": strconv.FormatBool(ledger), "api.base_url": url},
+		Settings: map[string]string{"tracking": strconv.FormatBool(ledger), "api.base_url": url, "memory": "off"},
 		Getenv:   func(name string) string { return environment[name] },
 	})
 }

@@ -42,7 +42,7 @@ func TestFootprint(t *testing.T) {
 	transport := instant{fmt.Sprintf(answer, strings.Repeat("word ", 400))}
 	grown := func(cache string, runs int) (base, grown float64) {
 		before := heap()
-		values := map[string]string{"HOME": t.TempDir(), "ANTHROPIC_API_KEY": "sk-test", "CLAUDE_FORCE_CACHE_ENABLED": cache}
+		values := map[string]string{"HOME": t.TempDir(), "ANTHROPIC_API_KEY": "sk-test", "CLAUDE_FORCE_CACHE_ENABLED": cache, "CLAUDE_FORCE_MEMORY": "off"}
 		e, err := claudeforce.Open(claudeforce.Options{
 			Dir: t.TempDir(), Transport: transport, Getenv: func(name string) string { return values[name] },
 		})

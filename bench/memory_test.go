@@ -331,3 +331,25 @@ func size(b *testing.B, path string) int64 {
 	}
 	return info.Size()
 }
+
+// BenchmarkRecall makes 100 runs at once with past work in their prompts, beside
+// the same without.
+func BenchmarkRecall(b *testing.B) {
+	server, err := StartServer(b.Context(), Delay)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer server.Close()
+	rounds := 0
+	for b.Loop() {
+		rounds++
+	}
+	with, without, err := Recalling(b.Context(), server.URL, rounds)
+	if err != nil {
+		b.Fatal(err)
+	}
+	wall := with.Median(Sample.WallTime)
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(wall, "wall-ms")
+	b.ReportMetric(wall/without.Median(Sample.WallTime), "x-without")
+}

@@ -32,28 +32,42 @@ func Context(matches []Match, budget int, count func(string) int) (text string, 
 	slices.SortStableFunc(matches, func(a, b Match) int {
 		return cmp.Or(cmp.Compare(b.Similarity, a.Similarity), b.At.Compare(a.At), cmp.Compare(b.ID, a.ID))
 	})
-	var quotes []quote
-	for i, m := range matches {
-		spent := 0
-		if text != "" {
-			spent = count(text)
+	// The digest is known in the end and may count more than what stands for it
+	// until then.
+	for room := budget; ; room -= len(standIn) * max(len(used), 1) / 2 {
+		var quotes []quote
+		if quotes, used = choose(matches, room, count); len(quotes) == 0 {
+			return "", nil
 		}
+		if text = render(quotes, digest(quotes)); count(text) <= budget {
+			return text, used
+		}
+	}
+}
+
+// standIn is as long as a digest.
+const standIn = "0a1b2c3d4e5f6071"
+
+// choose takes as many matches as fit, and gives each as much room as there is.
+func choose(matches []Match, budget int, count func(string) int) (quotes []quote, used []Match) {
+	spent := 0
+	for i, m := range matches {
 		// An even share first; one that needs more to begin with may have it.
 		with := append(slices.Clip(quotes), newQuote(m))
-		section, ok := grow(with, len(quotes), spent+(budget-spent)/(len(matches)-i), count)
+		size, ok := grow(with, len(quotes), spent+(budget-spent)/(len(matches)-i), count)
 		if !ok {
-			section, ok = grow(with, len(quotes), budget, count)
+			size, ok = grow(with, len(quotes), budget, count)
 		}
 		if ok {
-			quotes, used, text = with, append(used, m), section
+			quotes, used, spent = with, append(used, m), size
 		}
 	}
 	for i := range quotes { // what others have left
 		if quotes[i].output != quotes[i].whole {
-			text, _ = grow(quotes, i, budget, count)
+			_, _ = grow(quotes, i, budget, count)
 		}
 	}
-	return text, used
+	return quotes, used
 }
 
 // quote is a past session as it is shown, and its whole output.
@@ -67,40 +81,65 @@ func newQuote(m Match) quote {
 	}
 }
 
+// closeEnough is how many bytes of an output may be missing although there is
+// room for them.
+const closeEnough = 16
+
 // grow gives one of the quotes as much of its output as so many tokens allow to
-// the section, and returns that; ok says whether that is enough to be of use.
-func grow(quotes []quote, i, budget int, count func(string) int) (section string, ok bool) {
+// the section, and returns how many that has; ok says whether it is enough to be
+// of use.
+func grow(quotes []quote, i, budget int, count func(string) int) (size int, ok bool) {
 	q := &quotes[i]
 	try := func(bytes int) bool {
 		before := q.output
 		q.output = shorten(q.whole, bytes)
-		s := render(quotes)
-		if count(s) > budget {
+		n := count(render(quotes, standIn))
+		if n > budget {
 			q.output = before
 			return false
 		}
-		section, ok = s, true
+		size, ok = n, true
 		return true
 	}
 	low, high := min(max(contextOutput, len(q.output)), len(q.whole)), min(len(q.whole), max(budget, 0)*maxTokenBytes)
 	if !try(low) {
-		return "", false
+		return 0, false
 	}
-	for low < high { // low fits; what is above high does not
-		middle := low + (high-low+1)/2
-		if try(middle) {
+	if low >= high || try(high) {
+		return size, ok
+	}
+	for high -= 1; high-low > closeEnough; { // low fits; what is above high does not
+		if middle := low + (high-low+1)/2; try(middle) {
 			low = middle
 		} else {
 			high = middle - 1
 		}
 	}
-	return section, ok
+	return size, ok
 }
 
-// render writes the section. The digest depends on all that is quoted, so that
-// a text that contained it would have another one; where it is contained all
-// the same, it is made anew.
-func render(quotes []quote) string {
+// render writes the section with a mark at both ends of each quote.
+func render(quotes []quote, mark string) string {
+	n := len(contextIntro)
+	for i := range quotes {
+		q := &quotes[i]
+		n += len(q.head) + len(q.task) + len(q.output) + 2*len(mark) + 60
+	}
+	b := make([]byte, 0, n)
+	b = append(b, contextIntro...)
+	for i := range quotes {
+		q := &quotes[i]
+		b = append(append(append(b, "\n<past-work-"...), mark...), ">\n"...)
+		b = append(append(append(b, q.head...), "\nTask:\n"...), q.task...)
+		b = append(append(b, "\nOutput:\n"...), q.output...)
+		b = append(append(append(b, "\n</past-work-"...), mark...), ">\n"...)
+	}
+	return string(b)
+}
+
+// digest depends on all that is quoted, so that a text that contained it would
+// have another one; where it is contained all the same, it is made anew.
+func digest(quotes []quote) string {
 	h := sha256.New()
 	for _, q := range quotes {
 		fmt.Fprintf(h, "%q %q %q\n", q.head, q.task, q.output)
@@ -110,12 +149,7 @@ func render(quotes []quote) string {
 		h.Write([]byte{0})
 		mark = hex.EncodeToString(h.Sum(nil)[:8])
 	}
-	var b strings.Builder
-	b.WriteString(contextIntro)
-	for _, q := range quotes {
-		fmt.Fprintf(&b, "\n<past-work-%s>\n%s\nTask:\n%s\nOutput:\n%s\n</past-work-%s>\n", mark, q.head, q.task, q.output, mark)
-	}
-	return b.String()
+	return mark
 }
 
 func contains(quotes []quote, mark string) bool {

@@ -17,6 +17,7 @@ var ErrForgetAll = errors.New("say which sessions to forget: a text, an agent, a
 // them any more, and returns how many there were.
 func (m *Memory) Forget(ctx context.Context, ids []int64) (int, error) {
 	n, err := m.store.DeleteSessions(ctx, ids)
+	m.recent.clear()
 	if n > 0 {
 		// The index comes second: where this is cut off, searches find out.
 		err = errors.Join(err, m.rebuildIndex(ctx), m.store.GiveBack(ctx))
@@ -59,6 +60,7 @@ func (m *Memory) Prune(ctx context.Context, olderThan time.Time) (int, error) {
 		if err == nil && len(ids) == pruneStep {
 			continue
 		}
+		m.recent.clear()
 		if pruned > 0 {
 			err = errors.Join(err, m.rebuildIndex(ctx), m.store.GiveBack(ctx))
 		}

@@ -62,6 +62,7 @@ type Memory struct {
 	warn     func(error)
 
 	worker worker
+	recent recent
 
 	mu     sync.Mutex
 	closed bool
@@ -170,9 +171,16 @@ func (m *Memory) hasAny(ctx context.Context, f Filter) (bool, error) {
 	if m.embedder == nil || m.isClosed() {
 		return true, nil // the search itself says what is wrong
 	}
+	key := int64(nameHash(fmt.Sprintf("%q %q %t", f.Agent, f.Project, f.SuccessOnly)))
+	if some, known := m.recent.able.get(key); known {
+		return some, nil
+	}
 	some, err := m.store.MayFind(ctx, f)
 	if err != nil {
 		return false, fmt.Errorf("find similar sessions: %w", err)
+	}
+	if some { // and will, until it is gone
+		m.recent.able.put(key, true)
 	}
 	return some, nil
 }
@@ -185,32 +193,42 @@ const (
 )
 
 // near finds what is similar to a text with a vector. choose picks from what was
-// found.
+// found. Where some of that is gone, another look at the rows tells.
 func (m *Memory) near(ctx context.Context, text string, vector []float32, f Filter, choose func([]hit, int) []hit) ([]Match, error) {
+	matches, whole, err := m.look(ctx, text, vector, f, choose)
+	if err == nil && !whole {
+		m.recent.clear()
+		matches, _, err = m.look(ctx, text, vector, f, choose)
+	}
+	return matches, err
+}
+
+// look searches once. whole says that everything chosen was there.
+func (m *Memory) look(ctx context.Context, text string, vector []float32, f Filter, choose func([]hit, int) []hit) (matches []Match, whole bool, err error) {
 	codes, err := quantise(vector)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	words, sieve := signs(codes), newSieve(f)
 	index, err := m.indexOf(words)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	var chosen []hit
 	for most := nearby; ; most *= 4 {
 		found, err := index.nearest(ctx, words, sieve, most)
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		hits, stale, err := m.rank(ctx, vector, words, sieve, found)
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		if stale {
 			m.reindexLater()
 		}
 		if err := m.withWords(ctx, text, hits); err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		similar := slices.IndexFunc(hits, func(h hit) bool { return h.similarity < f.AtLeast })
 		if similar >= 0 {
@@ -222,7 +240,8 @@ func (m *Memory) near(ctx context.Context, text string, vector []float32, f Filt
 			break
 		}
 	}
-	return m.fetch(ctx, chosen, f)
+	matches, err = m.fetch(ctx, chosen, f)
+	return matches, len(matches) == len(chosen), err
 }
 
 // rank orders candidates by their exact similarity. What the rows do not have
@@ -237,13 +256,12 @@ func (m *Memory) rank(ctx context.Context, vector []float32, words []uint64, s s
 	for i, c := range found {
 		numbers[i], distances[c.number] = c.number, c.distance
 	}
-	list, err := m.store.VectorsOf(ctx, m.embedder.Space(), numbers)
+	list, err := m.vectorsOf(ctx, numbers)
 	if err != nil {
 		return nil, false, err
 	}
 	stale = len(list) < len(found)/2
-	for i := range list {
-		v := &list[i]
+	for _, v := range list {
 		if len(v.Codes) != len(vector) {
 			continue
 		}
@@ -256,6 +274,29 @@ func (m *Memory) rank(ctx context.Context, vector []float32, words []uint64, s s
 	}
 	sortHits(hits)
 	return hits, stale, nil
+}
+
+// vectorsOf returns the vectors of numbers that are there, or were lately.
+func (m *Memory) vectorsOf(ctx context.Context, numbers []int64) ([]*Vector, error) {
+	list := make([]*Vector, 0, len(numbers))
+	var unknown []int64
+	for _, n := range numbers {
+		if v, ok := m.recent.vectors.get(n); ok {
+			list = append(list, v)
+		} else {
+			unknown = append(unknown, n)
+		}
+	}
+	if len(unknown) == 0 {
+		return list, nil
+	}
+	rows, err := m.store.VectorsOf(ctx, m.embedder.Space(), unknown)
+	for i := range rows {
+		v := &rows[i]
+		m.recent.vectors.put(v.Number, v)
+		list = append(list, v)
+	}
+	return list, err
 }
 
 // fetch reads the sessions of hits, in their order.

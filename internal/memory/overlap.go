@@ -25,20 +25,28 @@ func (m *Memory) withWords(ctx context.Context, text string, hits []hit) error {
 		return nil
 	}
 	near := hits[:min(worded, len(hits))]
-	ids := make([]int64, len(near))
-	for i, h := range near {
-		ids[i] = h.Session
+	said := make(map[int64][]uint64, len(near))
+	var unknown []int64
+	for _, h := range near {
+		if words, ok := m.recent.stems.get(h.Session); ok {
+			said[h.Session] = words
+		} else {
+			unknown = append(unknown, h.Session)
+		}
 	}
-	list, err := m.store.Tasks(ctx, ids)
-	if err != nil {
-		return err
-	}
-	shared := make(map[int64]float64, len(list))
-	for _, t := range list {
-		shared[t.Session] = overlap(asked, stems(t.Text))
+	if len(unknown) > 0 {
+		list, err := m.store.Tasks(ctx, unknown)
+		if err != nil {
+			return err
+		}
+		for _, t := range list {
+			words := stems(t.Text)
+			said[t.Session] = words
+			m.recent.stems.put(t.Session, words)
+		}
 	}
 	for i := range hits {
-		hits[i].similarity = (hits[i].similarity + wordWeight*shared[hits[i].Session]) / (1 + wordWeight)
+		hits[i].similarity = (hits[i].similarity + wordWeight*overlap(asked, said[hits[i].Session])) / (1 + wordWeight)
 	}
 	sortHits(hits)
 	return nil
@@ -61,9 +69,10 @@ const commonWords = " a all also an and any are as at be but by can could did do
 	" that the their them then there these they this those to too under up us use used using want wants was we were what when where which" +
 	" while who why will with without would you your "
 
-// stems returns the first letters of the words of a text that say something.
-func stems(text string) map[string]struct{} {
-	out := map[string]struct{}{}
+// stems returns hashes of the first letters of the words of a text that say
+// something, in ascending order.
+func stems(text string) []uint64 {
+	var out []uint64
 	for _, w := range wordsOf(head(text, maxEmbedded), math.MaxInt) {
 		if strings.Contains(commonWords, " "+w+" ") {
 			continue
@@ -76,21 +85,27 @@ func stems(text string) map[string]struct{} {
 			}
 			n++
 		}
-		out[w] = struct{}{}
+		out = append(out, nameHash(w))
 	}
-	return out
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 // overlap is the cosine of two sets: 1 where they are the same, 0 where they
 // have nothing in common or one is empty.
-func overlap(a, b map[string]struct{}) float64 {
+func overlap(a, b []uint64) float64 {
 	if len(a) == 0 || len(b) == 0 {
 		return 0
 	}
 	n := 0
-	for w := range a {
-		if _, ok := b[w]; ok {
-			n++
+	for i, j := 0, 0; i < len(a) && j < len(b); {
+		switch {
+		case a[i] == b[j]:
+			n, i, j = n+1, i+1, j+1
+		case a[i] < b[j]:
+			i++
+		default:
+			j++
 		}
 	}
 	return float64(n) / math.Sqrt(float64(len(a))*float64(len(b)))

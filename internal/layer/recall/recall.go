@@ -11,6 +11,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"runtime"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -27,6 +29,9 @@ const (
 	Similar = 0.36
 	// Worded is the least share of the words of one that was found by words.
 	Worded = 0.6
+	// Patience is how long a run waits for its turn to look for past work. Where
+	// very many begin at once, those that are still waiting then go without.
+	Patience = 30 * time.Millisecond
 )
 
 // Sessions are past sessions. It is safe for concurrent use.
@@ -70,12 +75,48 @@ func Layer(o Options) llm.Layer {
 	if o.Room == nil {
 		o.Room = func(*llm.Request) int { return o.MaxTokens }
 	}
-	return func(next llm.Caller) llm.Caller { return &caller{Options: o, next: next} }
+	return func(next llm.Caller) llm.Caller {
+		return &caller{Options: o, next: next, turns: make(chan struct{}, runtime.GOMAXPROCS(0))}
+	}
 }
 
 type caller struct {
 	Options
 	next llm.Caller
+	// turns has room for as many searches as there are processors: more at once
+	// would make all of them late.
+	turns chan struct{}
+}
+
+// hurry says that there was no time to look for past work.
+const hurry = "so many runs began at once that this one went without past work; begin fewer at once for all to have it"
+
+// recall takes its turn and brings past work into the prompt. It leaves the
+// request as it is where the turn does not come in time, and warns of it.
+func (c *caller) recall(ctx context.Context, req *llm.Request) (asked *llm.Request, p past) {
+	select {
+	case c.turns <- struct{}{}:
+	default:
+		late := time.NewTimer(Patience)
+		defer late.Stop()
+		select {
+		case c.turns <- struct{}{}:
+		case <-late.C:
+			return req, past{warning: hurry}
+		case <-ctx.Done():
+			return req, past{}
+		}
+	}
+	defer func() { <-c.turns }()
+	asked, p.used, p.vector = Recall(ctx, c.Options, req)
+	return asked, p
+}
+
+// past is what was found for a run.
+type past struct {
+	used    []llm.Recalled
+	vector  []float32
+	warning string // why there is nothing
 }
 
 // Call implements [llm.Caller].
@@ -83,17 +124,20 @@ func (c *caller) Call(ctx context.Context, req *llm.Request, emit func(llm.Event
 	if req.Memory == llm.MemoryOff || req.HasTools() {
 		return c.next.Call(ctx, req, emit)
 	}
-	asked, used, vector := Recall(ctx, c.Options, req)
+	asked, p := c.recall(ctx, req)
 	began := c.Now()
 	resp, err := c.next.Call(ctx, asked, emit)
 	if req.Memory == llm.MemoryOn {
-		Remember(ctx, c.Options, Run{Request: req, Task: req.Task(), Response: resp, Err: err, Began: began, Vector: vector})
+		Remember(ctx, c.Options, Run{Request: req, Task: req.Task(), Response: resp, Err: err, Began: began, Vector: p.vector})
 	}
-	if resp == nil || len(used) == 0 {
+	if resp == nil || len(p.used) == 0 && p.warning == "" {
 		return resp, err
 	}
 	told := *resp // others may hold it
-	told.Recalled = used
+	told.Recalled = p.used
+	if p.warning != "" {
+		told.Warnings = append(slices.Clip(told.Warnings), p.warning)
+	}
 	return &told, err
 }
 

@@ -3,9 +3,11 @@ package recall_test
 import (
 	"context"
 	"errors"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/claude-force/claude-force/internal/layer/recall"
@@ -281,4 +283,79 @@ func TestTitles(t *testing.T) {
 			t.Errorf("Title(%q) = %q", task, got)
 		}
 	}
+}
+
+// crowd is a memory whose searches take long.
+type crowd struct {
+	past
+	takes time.Duration
+}
+
+func (c *crowd) Similar(ctx context.Context, task string, f memory.Filter) ([]memory.Match, []float32, error) {
+	time.Sleep(c.takes)
+	return c.past.Similar(ctx, task, f)
+}
+
+// A run waits for its turn, but not for long.
+func TestManyRunsAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &crowd{past: past{matches: []memory.Match{match(1, "task", "output", 0.9)}}, takes: recall.Patience/2 + time.Millisecond}
+		o := options(&p.past, nil)
+		o.Sessions = p
+		calls := &llmtest.Script{Steps: []llmtest.Step{{Text: "fine"}}}
+		caller := llm.Stack(calls, recall.Layer(o))
+		const each = 3 // for a processor; the third turn comes too late
+		n := each * runtime.GOMAXPROCS(0)
+		with := make([]int, n)
+		began := time.Now()
+		var wg sync.WaitGroup
+		for i := range n {
+			wg.Go(func() {
+				resp, err := caller.Call(t.Context(), request(llm.MemoryOn), llm.Discard)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				with[i] = len(resp.Recalled)
+				if len(resp.Warnings) != 1-with[i] {
+					t.Errorf("with %d sessions it warns %q", with[i], resp.Warnings)
+				}
+				if took := time.Since(began); took > recall.Patience+p.takes {
+					t.Errorf("a run was delayed by %v", took)
+				}
+			})
+		}
+		wg.Wait()
+		sum := 0
+		for _, k := range with {
+			sum += k
+		}
+		if want := n / each * (each - 1); sum != want {
+			t.Errorf("%d of %d had past work", sum, n)
+		}
+		if calls.Calls() != n || len(p.kept) != n {
+			t.Errorf("%d calls, %d sessions", calls.Calls(), len(p.kept))
+		}
+	})
+}
+
+func TestWhoLeavesDoesNotWaitForATurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &crowd{takes: time.Hour}
+		o := options(&p.past, nil)
+		o.Sessions = p
+		caller := llm.Stack(&llmtest.Script{Steps: []llmtest.Step{{Text: "fine"}}}, recall.Layer(o))
+		for range runtime.GOMAXPROCS(0) {
+			go func() { _, _ = caller.Call(t.Context(), request(llm.MemoryRead), llm.Discard) }()
+		}
+		synctest.Wait()
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		began := time.Now()
+		_, _ = caller.Call(ctx, request(llm.MemoryRead), llm.Discard)
+		if took := time.Since(began); took != 0 {
+			t.Errorf("it took %v", took)
+		}
+		time.Sleep(2 * time.Hour)
+	})
 }
