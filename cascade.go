@@ -66,7 +66,7 @@ func (e *Engine) cascade(ctx context.Context, r Run) (*Result, error) {
 	for _, line := range cheaper {
 		try := r
 		try.Model, try.why, try.Emit, try.onTrial = line, whyCascade, nil, true
-		result, err := e.Run(ctx, try)
+		result, err := e.run(ctx, try)
 		if err != nil && !escalates(err) {
 			return done(result, err)
 		}
@@ -92,7 +92,7 @@ func (e *Engine) cascade(ctx context.Context, r Run) (*Result, error) {
 	if len(tries) > 0 {
 		r.why = whyCascade
 	}
-	return done(e.Run(ctx, r))
+	return done(e.run(ctx, r))
 }
 
 // accept shows and keeps an answer that passed.

@@ -48,6 +48,7 @@ type Engine struct {
 	guard       func() *budget.Guard
 	router      func() (*Router, error)
 	memory      *pastWork
+	choice      *agentChoice
 	telemetry   func() (*telemetry.Telemetry, error)
 	// telling guards Close against making what was never used.
 	telling atomic.Bool
@@ -82,6 +83,7 @@ func Open(o Options) (*Engine, error) {
 	e.guard = sync.OnceValue(e.newGuard)
 	e.router = sync.OnceValues(e.newRouter)
 	e.memory = e.newPastWork()
+	e.choice = newAgentChoice(e)
 	e.telemetry = sync.OnceValues(e.newTelemetry)
 	if !o.Demo {
 		e.shared = newShared(e.paths.Shared)
@@ -109,6 +111,7 @@ func (e *Engine) Close() error {
 		}
 	}
 	e.memory.close()
+	e.choice.close()
 	if ledgerErr := e.ledger.Close(); err == nil {
 		err = ledgerErr
 	}

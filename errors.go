@@ -35,6 +35,7 @@ const (
 	CodeDeadline       = llm.CodeDeadline
 	CodeUsage          = llm.CodeUsage
 	CodeUnknownAgent   = llm.CodeUnknownAgent
+	CodeNoAgentFits    = llm.CodeNoAgentFits
 	CodeBadAgent       = llm.CodeBadAgent
 	CodeConfig         = llm.CodeConfig
 	CodePromptTooLong  = llm.CodePromptTooLong

@@ -1,6 +1,7 @@
 package claudeforce
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -152,8 +153,11 @@ func (p *planner) task(line tasks.Line) (plan.Task, *Error) {
 		p.odd++
 		p.oddName = firstOf(p.oddName, line.Task.Unknown[0])
 	}
-	r := p.runner.wish(line.Task)
-	if err := checkTask(r); err != nil {
+	r, _, err := p.engine.choose(context.Background(), p.runner.wish(line.Task))
+	if err == nil {
+		err = checkTask(r)
+	}
+	if err != nil {
 		return plan.Task{}, llm.AsError(err)
 	}
 	k := p.kind(r)

@@ -27,8 +27,12 @@ const (
 
 // Run asks an agent to do a task.
 type Run struct {
-	// Agent is the agent's name, Task what it shall do. Both are required.
+	// Agent is the agent's name, Task what it shall do. Both are required, unless
+	// Auto is set.
 	Agent, Task string
+	// Auto has the agent chosen that fits the task best, where Agent is empty.
+	// Where none fits, the error has [CodeNoAgentFits].
+	Auto bool
 	// Model is a line ("sonnet"), an id, an alias, or "auto" for the line that
 	// the task's difficulty deserves; empty leaves the choice to the agent's
 	// file and then to the setting `model`.
@@ -75,6 +79,8 @@ type Run struct {
 	purse *llm.Purse
 	// why says why Model is what it is; empty where the caller named it.
 	why string
+	// choice is how Agent was chosen, or nil.
+	choice *Recommended
 	// onTrial keeps the answer out of the memory until it is accepted.
 	onTrial bool
 }
@@ -93,6 +99,8 @@ type Usage struct {
 type Result struct {
 	RunID string
 	Agent string
+	// Choice says why this agent, where it was chosen by the task; else it is nil.
+	Choice *Recommended
 	// Model is the id that was called.
 	Model string
 	// Success says that the model ended its answer by itself.
@@ -140,6 +148,7 @@ func (r *Result) MarshalJSON() ([]byte, error) {
 	return marshal(struct {
 		RunID      string       `json:"run_id"`
 		Agent      string       `json:"agent"`
+		Choice     *Recommended `json:"choice,omitempty"`
 		Model      string       `json:"model"`
 		Success    bool         `json:"success"`
 		Output     string       `json:"output"`
@@ -158,7 +167,7 @@ func (r *Result) MarshalJSON() ([]byte, error) {
 		Warnings   []string     `json:"warnings"`
 		Err        *errorJSON   `json:"error"`
 	}{
-		r.RunID, r.Agent, r.Model, r.Success, r.Output, r.Partial, r.StopReason, r.Cache, r.Usage,
+		r.RunID, r.Agent, r.Choice, r.Model, r.Success, r.Output, r.Partial, r.StopReason, r.Cache, r.Usage,
 		r.Cost, r.Saved, r.Duration.Milliseconds(), r.Attempts, r.RequestID, r.Simulated, r.Tries, r.MemoryUsed, warnings, errorDocument(r.Err),
 	})
 }

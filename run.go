@@ -23,6 +23,19 @@ const MaxTask = 32 << 20
 // and nothing was spent. A run that began and failed returns both: the result
 // with what there is, and the same *[Error] that it holds.
 func (e *Engine) Run(ctx context.Context, r Run) (*Result, error) {
+	r, said, err := e.choose(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	result, err := e.run(ctx, r)
+	if result != nil {
+		result.Choice, result.Warnings = r.choice, append(said, result.Warnings...)
+	}
+	return result, err
+}
+
+// run makes a run whose agent is known.
+func (e *Engine) run(ctx context.Context, r Run) (*Result, error) {
 	if r.Cascade {
 		return e.cascade(ctx, r)
 	}
@@ -67,6 +80,10 @@ func (e *Engine) Run(ctx context.Context, r Run) (*Result, error) {
 
 // request is the request of a run, and what there is to say about it.
 func (e *Engine) request(ctx context.Context, r Run) (*llm.Request, []string, error) {
+	r, said, err := e.choose(ctx, r)
+	if err != nil {
+		return nil, nil, err
+	}
 	if err := checkTask(r); err != nil {
 		return nil, nil, err
 	}
@@ -78,7 +95,7 @@ func (e *Engine) request(ctx context.Context, r Run) (*llm.Request, []string, er
 	if err != nil {
 		return nil, nil, err
 	}
-	return req, append(warnings, texts(found)...), nil
+	return req, append(append(said, warnings...), texts(found)...), nil
 }
 
 func checkTask(r Run) error {

@@ -348,7 +348,7 @@ func (r *taskRunner) wish(t tasks.Task) Run {
 		w.Memory = r.engine.memory.ofTasks()
 	}
 	w.Task, w.Emit, w.Background, w.warmUp = t.Task, nil, true, !r.tasks.NoWarmUp
-	w.Agent, w.Model, w.Effort = firstOf(t.Agent, w.Agent), firstOf(t.Model, w.Model), firstOf(t.Effort, w.Effort)
+	w.Auto, w.Agent, w.Model, w.Effort = true, firstOf(t.Agent, w.Agent), firstOf(t.Model, w.Model), firstOf(t.Effort, w.Effort)
 	if t.MaxTokens > 0 {
 		w.MaxTokens = t.MaxTokens
 	}

@@ -118,7 +118,7 @@ func BenchmarkStart(b *testing.B) {
 	}
 	var ours, bare []Start
 	for b.Loop() {
-		o, t, err := Starts(b.Context(), programs, 5)
+		o, t, err := Starts(b.Context(), programs, 5, agentName(1), "list", "agents")
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -57,9 +57,10 @@ type Start struct {
 	CPUMicroseconds, PeakKilobytes int64
 }
 
-// Starts runs `list agents` on a project of [Agents] agents, and the bare
-// program, in turns, and returns what each start took.
-func Starts(ctx context.Context, p Programs, runs int) (ours, bare []Start, err error) {
+// Starts runs claude-force with these arguments on a project of [Agents] agents,
+// and the bare program, in turns, and returns what each start took. The output
+// must hold a text.
+func Starts(ctx context.Context, p Programs, runs int, holds string, args ...string) (ours, bare []Start, err error) {
 	dir, err := os.MkdirTemp("", "claude-force-bench-")
 	if err != nil {
 		return nil, nil, err
@@ -68,7 +69,7 @@ func Starts(ctx context.Context, p Programs, runs int) (ours, bare []Start, err 
 	if err := writeAgents(dir, Agents, prose(SystemBytes)); err != nil {
 		return nil, nil, err
 	}
-	cmd := exec.CommandContext(ctx, p.launcher, strconv.Itoa(runs), p.Bare, p.Ours, "list", "agents")
+	cmd := exec.CommandContext(ctx, p.launcher, append([]string{strconv.Itoa(runs), p.Bare, p.Ours}, args...)...)
 	cmd.Dir, cmd.Stderr = dir, os.Stderr
 	cmd.Env = []string{"HOME=" + filepath.Join(dir, "home")}
 	out, err := cmd.Output()
@@ -82,8 +83,8 @@ func Starts(ctx context.Context, p Programs, runs int) (ours, bare []Start, err 
 	if err := json.Unmarshal(out, &result); err != nil {
 		return nil, nil, err
 	}
-	if !strings.Contains(result.Output, agentName(1)) {
-		return nil, nil, fmt.Errorf("list agents printed %q", result.Output)
+	if !strings.Contains(result.Output, holds) {
+		return nil, nil, fmt.Errorf("%q printed %q", args, result.Output)
 	}
 	return result.Ours, result.Bare, nil
 }

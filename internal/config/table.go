@@ -76,6 +76,7 @@ func Table() []Setting {
 		{Name: "memory", Kind: Choice, Default: "agent", Choices: []string{"agent", "on", "off"}, Doc: "whether similar past work joins a prompt and the answer is kept for later: agent is on for single runs, and off for task files"},
 		{Name: "memory.retention", Kind: Duration, Default: "90d", Doc: "age at which past work is forgotten"},
 		{Name: "memory.max_tokens", Kind: Integer, Default: "800", Doc: "most tokens of past work in a prompt"},
+		{Name: "recommend.semantic", Kind: Bool, Default: "true", Doc: "compare tasks and agents by meaning, and not by keywords alone"},
 		{Name: "embed.api", Kind: Choice, Default: "builtin", Choices: []string{"builtin", "ollama", "openai", "voyage"}, Doc: "what turns texts into vectors: the encoder in this program, or a service (its key: CLAUDE_FORCE_EMBED_KEY)"},
 		{Name: "embed.url", Kind: Text, Doc: "address of the embedding service; empty is the service's own, and localhost for ollama"},
 		{Name: "embed.model", Kind: Text, Doc: "model of the embedding service"},

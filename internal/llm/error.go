@@ -42,6 +42,8 @@ const (
 	CodeDeadline Code = "deadline_exceeded"
 	// CodeUsage is wrong input to this program.
 	CodeUsage Code = "usage_error"
+	// CodeNoAgentFits is a task for which no agent was found.
+	CodeNoAgentFits Code = "no_agent_fits"
 	// CodeUnknownAgent is an agent that the project does not have.
 	CodeUnknownAgent Code = "unknown_agent"
 	// CodeBadAgent is an agent whose files cannot be used.

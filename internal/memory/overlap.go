@@ -91,9 +91,14 @@ func stems(text string) []uint64 {
 	return slices.Compact(out)
 }
 
-// overlap is the cosine of two sets: 1 where they are the same, 0 where they
-// have nothing in common or one is empty.
-func overlap(a, b []uint64) float64 {
+// fewStems make a text a search for words, of which a task may have others.
+const fewStems = 3
+
+// overlap is how much of what was asked for is in a task: the cosine of the two
+// sets, or the share of a few words that is there. It is 0 where they have
+// nothing in common.
+func overlap(asked, task []uint64) float64 {
+	a, b := asked, task
 	if len(a) == 0 || len(b) == 0 {
 		return 0
 	}
@@ -107,6 +112,9 @@ func overlap(a, b []uint64) float64 {
 		default:
 			j++
 		}
+	}
+	if len(a) <= fewStems {
+		return float64(n) / float64(len(a))
 	}
 	return float64(n) / math.Sqrt(float64(len(a))*float64(len(b)))
 }

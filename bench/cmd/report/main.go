@@ -32,7 +32,7 @@ func main() {
 
 func run(ctx context.Context) error {
 	quick := flag.Bool("quick", false, "measure a tenth as often, to see that everything works")
-	only := flag.String("only", "", "measure this part alone: calls, floods, overhead, starts, cache, tasks, ledger or memory")
+	only := flag.String("only", "", "measure this part alone: calls, floods, overhead, starts, cache, tasks, ledger, memory or recommend")
 	flag.Parse()
 	n := effort{rounds: 15, floods: 15, bigFloods: 7, starts: 60}
 	if *quick {
@@ -44,7 +44,7 @@ func run(ctx context.Context) error {
 		name    string
 		measure func(context.Context, effort, *table) error
 	}{
-		{"calls", calls}, {"floods", floods}, {"overhead", overhead}, {"starts", starts}, {"cache", cached}, {"tasks", taskFiles}, {"ledger", recorded}, {"memory", recalled}, {"limiter", limiters},
+		{"calls", calls}, {"floods", floods}, {"overhead", overhead}, {"starts", starts}, {"cache", cached}, {"tasks", taskFiles}, {"ledger", recorded}, {"memory", recalled}, {"recommend", recommended}, {"limiter", limiters},
 	} {
 		if *only != "" && *only != part.name {
 			continue
@@ -215,7 +215,7 @@ func starts(ctx context.Context, n effort, t *table) (err error) {
 	if err != nil {
 		return err
 	}
-	ours, bare, err := bench.Starts(ctx, programs, n.starts)
+	ours, bare, err := bench.Starts(ctx, programs, n.starts, "reviewer-01", "list", "agents")
 	if err != nil {
 		return err
 	}

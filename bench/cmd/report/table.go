@@ -22,7 +22,7 @@ func (v value) String() string {
 type row struct {
 	what       string
 	ours, peer value
-	of         string // whose figure the peer's is
+	of         string // whose figure the peer's is; empty: there is none
 	ratio      float64
 	most       float64
 }
@@ -54,7 +54,11 @@ func (t *table) print(w io.Writer) error {
 	b.WriteString("| what | claude-force | peer | ratio | target | met |\n|---|---:|---:|---:|---|---|\n")
 	for _, r := range t.rows {
 		target, met := r.target()
-		fmt.Fprintf(&b, "| %s | %s | %s (%s) | %.2f | %s | %s |\n", r.what, r.ours, r.peer, r.of, r.ours.n/r.peer.n, target, met)
+		peer, ratio := "–", "–"
+		if r.of != "" {
+			peer, ratio = fmt.Sprintf("%s (%s)", r.peer, r.of), fmt.Sprintf("%.2f", r.ours.n/r.peer.n)
+		}
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s |\n", r.what, r.ours, peer, ratio, target, met)
 	}
 	_, err := io.WriteString(w, b.String())
 	return err

@@ -31,7 +31,7 @@ const (
 	Worded = 0.6
 	// Patience is how long a run waits for its turn to look for past work. Where
 	// very many begin at once, those that are still waiting then go without.
-	Patience = 30 * time.Millisecond
+	Patience = 20 * time.Millisecond
 )
 
 // Sessions are past sessions. It is safe for concurrent use.

@@ -87,7 +87,7 @@ Check the setup:       claude-force doctor`,
 	f.BoolVar(&a.noColor, "no-color", false, "no colours and no Markdown rendering")
 	root.Flags().BoolVar(&version, "version", false, "print the version")
 	root.AddCommand(
-		a.runCommand(), a.listCommand(), a.infoCommand(), a.initCommand(), a.modelsCommand(),
+		a.runCommand(), a.recommendCommand(), a.listCommand(), a.infoCommand(), a.agentsCommand(), a.initCommand(), a.modelsCommand(),
 		a.cacheCommand(), a.batchesCommand(), a.budgetCommand(), a.estimateCommand(), a.metricsCommand(), a.memoryCommand(), a.routeCommand(), a.simulateCommand(), a.configCommand(), a.doctorCommand(), a.versionCommand(),
 	)
 	return root

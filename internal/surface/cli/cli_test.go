@@ -68,7 +68,7 @@ func TestScripts(t *testing.T) {
 			return false, fmt.Errorf("unknown condition %q", cond)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"sim": startSim, "calls": checkCalls, "batches": checkBatches, "status": checkStatus, "interrupt": interrupt, "killed": kill, "gone": checkGone,
+			"sim": startSim, "calls": checkCalls, "batches": checkBatches, "status": checkStatus, "interrupt": interrupt, "killed": kill, "gone": checkGone, "binary": makeBinary, "sql": runSQL,
 			"ledger": checkLedger, "file": makeFile, "digits": makeDigits, "fulldisk": fullDisk,
 			"room": makeRoom, "whole": checkWhole,
 		},
@@ -264,6 +264,29 @@ func makeFile(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	ts.Check(f.Truncate(size))
 	ts.Check(f.Close())
+}
+
+// runSQL executes statements on a database file, which it makes where there is
+// none.
+func runSQL(ts *testscript.TestScript, _ bool, args []string) {
+	db, err := sql.Open("sqlite", ts.MkAbs(args[0]))
+	ts.Check(err)
+	defer db.Close()
+	for _, statement := range args[1:] {
+		_, err = db.ExecContext(context.Background(), statement)
+		ts.Check(err)
+	}
+}
+
+// makeBinary makes a file of bytes that are no text.
+func makeBinary(ts *testscript.TestScript, _ bool, args []string) {
+	size, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	data := make([]byte, size)
+	for i := range data {
+		data[i] = byte(i*7 + i/13)
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), data, 0o600))
 }
 
 func makeDigits(ts *testscript.TestScript, _ bool, args []string) {

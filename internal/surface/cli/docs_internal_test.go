@@ -28,7 +28,7 @@ func TestDocumentedCommandsExist(t *testing.T) {
 		}
 		for _, line := range commandLines(string(data)) {
 			found++
-			if err := parses(strings.Fields(line)); err != nil {
+			if err := parses(words(line)); err != nil {
 				t.Errorf("%s: %q: %v", filepath.Base(file), line, err)
 			}
 		}
@@ -57,6 +57,14 @@ func commandLines(markdown string) []string {
 		}
 	}
 	return lines
+}
+
+// words splits a line as a shell would: what is quoted is one word.
+func words(line string) (list []string) {
+	for _, w := range regexp.MustCompile(`"[^"]*"|'[^']*'|\S+`).FindAllString(line, -1) {
+		list = append(list, strings.Trim(w, `"'`))
+	}
+	return list
 }
 
 func parses(args []string) error {

@@ -29,7 +29,7 @@ func ExitCode(err error) int {
 		return ExitCode(claudeforce.AsError(asUsage(err)))
 	}
 	switch known.Code {
-	case claudeforce.CodeUsage, claudeforce.CodeUnknownAgent, claudeforce.CodeBadAgent,
+	case claudeforce.CodeUsage, claudeforce.CodeUnknownAgent, claudeforce.CodeNoAgentFits, claudeforce.CodeBadAgent,
 		claudeforce.CodePromptTooLong, claudeforce.CodeNotFound, claudeforce.CodeInvalidRequest,
 		claudeforce.CodeTooLarge:
 		return exitUsage

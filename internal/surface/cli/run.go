@@ -25,6 +25,8 @@ type runFlags struct {
 	noTrack        bool
 	estimate       bool
 	cascade        bool
+	auto           bool
+	noSemantic     bool
 	noMemory       bool
 	verbose        bool
 	costFlags
@@ -43,7 +45,7 @@ func (a *app) runCommand() *cobra.Command {
 func (a *app) runAgentCommand() *cobra.Command {
 	var f runFlags
 	cmd := &cobra.Command{
-		Use:   "agent NAME",
+		Use:   "agent NAME|--auto",
 		Short: "Have one agent do one task",
 		Long: `Have one agent do one task and print its answer.
 
@@ -52,10 +54,14 @@ terminal. The answer goes to stdout; warnings and the cost go to stderr.`,
 		Example: `  claude-force run agent code-reviewer --task-file main.go
   git diff | claude-force run agent code-reviewer --model haiku --stream
   claude-force run agent code-reviewer --demo --task "func f() {}" --json`,
-		Args:              agentArgs,
+		Args:              func(cmd *cobra.Command, args []string) error { return agentOrAuto(cmd, args, f.auto) },
 		ValidArgsFunction: a.completeAgents,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.runAgent(cmd, args[0], &f)
+			name := ""
+			if !f.auto {
+				name = args[0]
+			}
+			return a.runAgent(cmd, name, &f)
 		},
 	}
 	fl := cmd.Flags()
@@ -71,6 +77,8 @@ terminal. The answer goes to stdout; warnings and the cost go to stderr.`,
 	fl.BoolVar(&f.noTrack, "no-track", false, "keep this run out of the ledger")
 	fl.BoolVar(&f.estimate, "estimate", false, "say what the run will take, and do not make it")
 	fl.BoolVar(&f.cascade, "cascade", false, cascadeUsage)
+	fl.BoolVar(&f.auto, "auto", false, "have the agent chosen that fits the task")
+	fl.BoolVar(&f.noSemantic, "no-semantic", false, "with --auto, "+noSemanticUsage)
 	fl.BoolVar(&f.noMemory, "no-memory", false, "leave past work out of the prompt, and keep nothing of this run for later")
 	fl.BoolVarP(&f.verbose, "verbose", "v", false, "show also which past work was in the prompt")
 	f.costFlags.add(cmd, "run")
@@ -94,6 +102,17 @@ func agentArgs(_ *cobra.Command, args []string) error {
 		Code: claudeforce.CodeUsage, Message: fmt.Sprintf("%q is one word too many", args[1]),
 		Hint: "give the task with --task, --task-file or on stdin",
 	}
+}
+
+// agentOrAuto takes no name where the agent is chosen.
+func agentOrAuto(cmd *cobra.Command, args []string, auto bool) error {
+	switch {
+	case !auto:
+		return agentArgs(cmd, args)
+	case len(args) == 0 || len(args) == 1 && args[0] == "-":
+		return nil
+	}
+	return inputError(fmt.Sprintf("--auto chooses the agent, and %q names one", args[0]), "leave one of them away")
 }
 
 func (a *app) completeAgents(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
@@ -128,7 +147,8 @@ func (a *app) runAgent(cmd *cobra.Command, name string, f *runFlags) error {
 	}
 	defer out.abandon()
 	f.set(a.settings)
-	r := claudeforce.Run{Reuse: f.reuse(), Agent: name, Task: task, Model: f.model, MaxTokens: f.maxTokens, Effort: f.effort, Timeout: f.timeout, Cascade: f.cascade}
+	a.semantic(f.noSemantic)
+	r := claudeforce.Run{Reuse: f.reuse(), Agent: name, Auto: f.auto, Task: task, Model: f.model, MaxTokens: f.maxTokens, Effort: f.effort, Timeout: f.timeout, Cascade: f.cascade}
 	if f.noMemory {
 		r.Memory = claudeforce.MemoryOff
 	}
@@ -159,6 +179,8 @@ func (f *runFlags) check(cmd *cobra.Command) error {
 		return bad("max-tokens", "a whole number from 1")
 	case cmd.Flags().Changed("timeout") && f.timeout <= 0:
 		return bad("timeout", "a duration such as 90s or 10m")
+	case f.noSemantic && !f.auto:
+		return inputError("--no-semantic is about choosing an agent", "give it with --auto")
 	case cmd.Flags().Changed("model") && strings.TrimSpace(f.model) == "":
 		return bad("model", "a line (haiku, sonnet, opus, fable), an id or an alias")
 	}
@@ -237,6 +259,9 @@ func (a *app) summarise(r *claudeforce.Result) {
 	attempts := ""
 	if r.Attempts > 1 {
 		attempts = fmt.Sprintf(" · %d attempts", r.Attempts)
+	}
+	if c := r.Choice; c != nil {
+		a.note("chosen: %s, confidence %.2f: %s", c.Agent, c.Confidence, markdown.Plain(c.Reason))
 	}
 	for _, t := range r.Tries {
 		a.note("%s · %s · %s", t.Agent, t.Model, t.Verdict)
