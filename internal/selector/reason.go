@@ -67,7 +67,7 @@ func reason(named bool, words []string, area, example string) string {
 		parts = append(parts, "the task sounds like "+area+" work, which it knows")
 	}
 	if example != "" {
-		parts = append(parts, "the nearest of what it says is “"+example+"”")
+		parts = append(parts, "the nearest of what it says is “"+brief(example)+"”")
 	}
 	if len(parts) == 0 {
 		return "Nothing in the task points to it."
@@ -75,6 +75,21 @@ func reason(named bool, words []string, area, example string) string {
 	text := strings.Join(parts, "; ") + "."
 	first, size := utf8.DecodeRuneInString(text)
 	return string(unicode.ToUpper(first)) + text[size:]
+}
+
+// mostBrief is how much of an example a sentence quotes, in bytes.
+const mostBrief = 120
+
+// brief is the beginning of a text that is long, up to a whole word.
+func brief(text string) string {
+	if len(text) <= mostBrief {
+		return text
+	}
+	text = cut(text, mostBrief)
+	if end := strings.LastIndexByte(text, ' '); end > mostBrief/2 {
+		text = text[:end]
+	}
+	return strings.TrimRight(text, " ,;:.") + " …"
 }
 
 // list writes words as “a”, “b” and “c”.
