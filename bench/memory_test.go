@@ -221,6 +221,7 @@ func bareSessions(b *testing.B, path string) (*sql.DB, func(sessions.Session) er
 	if err != nil {
 		b.Fatal(err)
 	}
+	b.Cleanup(func() { _ = stmt.Close() })
 	return pool, func(s sessions.Session) error {
 		_, err := stmt.Exec(s.At.UnixMilli(), s.Succeeded, s.Agent, s.RunID, s.Model, s.InputTokens, s.OutputTokens, s.Cost, s.Task, s.Output)
 		return err
