@@ -272,8 +272,19 @@ func (m *Memory) rank(ctx context.Context, vector []float32, words []uint64, s s
 			hits = append(hits, hit{v, similarity(vector, v.Codes)})
 		}
 	}
+	return alone(hits), stale, nil
+}
+
+// alone leaves each session once, with the vector that was kept last, the most
+// similar first: one that was made anew while it was looked for has two.
+func alone(hits []hit) []hit {
+	last := make(map[int64]int64, len(hits))
+	for _, h := range hits {
+		last[h.Session] = max(last[h.Session], h.Number)
+	}
+	hits = slices.DeleteFunc(hits, func(h hit) bool { return h.Number != last[h.Session] })
 	sortHits(hits)
-	return hits, stale, nil
+	return hits
 }
 
 // vectorsOf returns the vectors of numbers that are there, or were lately.

@@ -431,3 +431,34 @@ func TestBlocksStayInMemory(t *testing.T) {
 	}
 	search(5)
 }
+
+// A session whose vector is made anew between two searches is found once.
+func TestAVectorMadeAnewIsFoundOnce(t *testing.T) {
+	w := newWorld(t)
+	w.keep(many(3, 5)...)
+	first := w.similar("topic1 task 2", memory.Filter{Limit: 100})
+	other := openWorld(t, w.path)
+	list, err := other.db.Sessions().VectorsAfter(t.Context(), "topics", 0, 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := other.db.Sessions().SaveVectors(t.Context(), list); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		found, err := w.Search(t.Context(), "topic1 task 2", memory.Filter{Limit: 100})
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen := map[int64]bool{}
+		for _, m := range found.Matches {
+			if seen[m.ID] {
+				t.Errorf("session %d is found twice", m.ID)
+			}
+			seen[m.ID] = true
+		}
+		if len(found.Matches) != len(list) || len(first) == 0 {
+			t.Errorf("%d of %d sessions are found", len(found.Matches), len(list))
+		}
+	}
+}
